@@ -1,0 +1,130 @@
+"""
+Who runs what: inline in the caller's thread, or by several workers that pull from one plan.
+
+The caller of `run` is always one of its workers, and takes back the helpers that have not begun when it has
+nothing left to do. So a plan makes progress even when every thread of the pool is taken, and tasks may
+themselves call `run`: nothing waits for a thread of the pool to become free.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from itertools import islice
+from typing import ParamSpec, TypeVar
+
+from storekit.clock import Clock
+
+__all__ = ["available_cores", "run", "submit"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_executors: dict[tuple[Clock, int], Executor] = {}
+_guard = threading.Lock()
+
+
+def available_cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def submit(
+    clock: Clock, workers: int, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> Future[T]:
+    """
+    Run `task` in another thread and return its future.
+
+    Args:
+        clock: Whose executor is used.
+
+        workers: The most threads that may work on such tasks at once.
+    """
+    return _executor(clock, workers).submit(task, *args, **kwargs)
+
+
+def run(
+    items: Iterable[T], work: Callable[[Iterable[T]], None], *, clock: Clock, workers: int, batch: int = 1
+) -> None:
+    """
+    Hand out all `items`, in order and in batches, to calls of `work`, and return when all is done.
+
+    Args:
+        items: The plan; drawn from as work proceeds, never held as a whole.
+
+        work: Called with a batch. Runs in several threads at once when `workers` is more than 1.
+
+        clock: Whose threads help.
+
+        workers: The most threads to work on the plan, the caller's included. With 1 everything runs inline.
+
+        batch: How many items a worker takes at a time.
+
+    Raises:
+        BaseException: The first error of `work`. No further batch is begun, and those begun have ended.
+    """
+    if workers <= 1:
+        work(items)
+        return
+    plan = _Plan(items, work, batch)
+    executor = _executor(clock, workers)
+    # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out at once.
+    helpers = [executor.submit(plan.pull) for _ in range(workers - 1)]
+    plan.pull()
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
+    if plan.error is not None:
+        try:
+            raise plan.error
+        finally:
+            plan.error = None  # else the error, its traceback and this frame keep each other alive
+
+
+class _Plan:
+    """What the workers of one `run` share."""
+
+    def __init__(
+        self, items: Iterable[T], work: Callable[[Iterable[T]], None], batch: int
+    ) -> None:
+        self._items, self._work, self._batch = iter(items), work, batch
+        self._lock = threading.Lock()
+        self.error: BaseException | None = None
+
+    def pull(self) -> None:
+        """Work on batches until none is left or one has failed."""
+        while self.error is None:
+            try:
+                with self._lock:
+                    batch = list(islice(self._items, self._batch))
+                if not batch:
+                    return
+                self._work(batch)
+            except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
+                if self.error is None:
+                    self.error = error
+
+
+def _executor(clock: Clock, workers: int) -> Executor:
+    executor = _executors.get((clock, workers))
+    if executor is None:
+        with _guard:
+            executor = _executors.get((clock, workers))
+            if executor is None:
+                executor = _executors[clock, workers] = clock.executor(workers)
+    return executor
+
+
+def _forget_threads() -> None:
+    """In a forked child the parent's threads do not exist: begin anew."""
+    global _guard
+    _guard = threading.Lock()
+    _executors.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

@@ -1,0 +1,349 @@
+"""
+The contract of every store.
+
+A store maps keys to bytes. Its public methods, here, check what they are given and say what they answer; a
+backend implements the methods with an underscore, which see only valid keys, prefixes and ranges.
+
+| case | answer |
+|---|---|
+| `get`, `getsize`, `get_versioned` of a missing key | `KeyNotFoundError` |
+| a missing key in `get_partial_values` | ``None`` in its place |
+| `erase` of a missing key | nothing happens |
+| a range past the end, a start beyond the end, a length of zero | clamped, ``b""``, ``b""`` |
+| a negative start | counts from the end; before the beginning it means the beginning |
+| a negative length, a start or length that is not an int | `InvalidRangeError` |
+| a key or prefix against the rules of `storekit.keys` | `InvalidKeyError` |
+| a key that is a prefix of another, or the reverse | `KeyConflictError` (object stores cannot know, and accept both) |
+| any bytes-like value | taken as its bytes in C order; later changes by the caller are not seen |
+| what is read | read-only; never a value that was half written |
+| listings | sorted; nothing but keys, and in `list_dir` prefixes that hold keys |
+
+Threads: every method of every store may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Sequence
+from enum import IntEnum
+from itertools import groupby
+from typing import Any, ClassVar
+
+from typing_extensions import Self
+
+from storekit.clock import REAL_CLOCK, Clock
+from storekit.errors import ConflictError, InvalidRangeError, KeyNotFoundError
+from storekit.keys import check_key, check_prefix, check_range, resolve_range
+from storekit.pool import available_cores
+from storekit.typing import ByteRange, BytesLike, KeyRange, KeyValue, Value
+
+__all__ = ["ConditionalStore", "Latency", "ListableStore", "ReadableStore", "Store", "WritableStore", "as_value"]
+
+
+class Latency(IntEnum):
+    """What one request to a store costs, roughly: the ground on which array code chooses how to ask."""
+
+    MEMORY = 0  # about a microsecond: never worth a thread of its own
+    DISK = 1  # tens of microseconds: threads help as far as there are cores
+    NETWORK = 2  # milliseconds: many requests at once, few of them, and no round trip for nothing
+
+
+class Store(ABC):
+    """What all stores have in common, whatever they can do."""
+
+    latency: Latency = Latency.DISK
+    """The class of cost of a request."""
+
+    clock: Clock = REAL_CLOCK
+    """Whose time this store lives in; arrays take their threads and locks from it."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests at once still help. Defaults to the cores of this process."""
+        return available_cores()
+
+    @property
+    @abstractmethod
+    def identity(self) -> Hashable:
+        """What names the place of the data: equal for two stores of this process that share it."""
+
+    def close(self) -> None:
+        """Give back what the store holds on to. Stores that hold nothing stay usable."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class ReadableStore(Store):
+    """A store that can be read."""
+
+    def get(self, key: str) -> Value:
+        """
+        The whole value of a key.
+
+        Raises:
+            KeyNotFoundError: If the key is absent.
+
+            InvalidKeyError: If it cannot be a key.
+        """
+        return self._get(check_key(key, store=self, op="get"))
+
+    def get_partial_values(self, key_ranges: Iterable[KeyRange]) -> list[Value | None]:
+        """
+        Parts of values, in the order asked for; None where the key is absent.
+
+        Successive ranges of one key are one request to the backend.
+
+        Args:
+            key_ranges: Of ``(key, start, length)`` in bytes. A negative start counts from the end, a
+                length of None reaches to the end. Ranges are clamped to the value. May be an iterator.
+
+        Raises:
+            InvalidRangeError: Before anything is read, if a start or length is not an int, or negative
+                where it must not be.
+
+            InvalidKeyError: Likewise, if a key cannot be one.
+        """
+        op = "get_partial_values"
+        checked = [
+            (check_key(key, store=self, op=op), check_range(start, length, store=self, op=op, key=key))
+            for key, start, length in key_ranges
+        ]
+        values: list[Value | None] = []
+        for key, group in groupby(checked, key=lambda pair: pair[0]):
+            ranges = [byte_range for _, byte_range in group]
+            try:
+                values.extend(self._get_ranges(key, ranges))
+            except KeyNotFoundError:
+                values.extend([None] * len(ranges))
+        return values
+
+    def exists(self, key: str) -> bool:
+        """Whether the key holds a value."""
+        return self._exists(check_key(key, store=self, op="exists"))
+
+    def getsize(self, key: str) -> int:
+        """
+        The size of a value in bytes.
+
+        Raises:
+            KeyNotFoundError: If the key is absent.
+        """
+        return self._getsize(check_key(key, store=self, op="getsize"))
+
+    @abstractmethod
+    def _get(self, key: str) -> Value: ...
+
+    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
+        value = memoryview(self._get(key))
+        spans = (resolve_range(start, length, len(value)) for start, length in ranges)
+        return [value[first:last] for first, last in spans]
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._getsize(key)
+        except KeyNotFoundError:
+            return False
+        return True
+
+    def _getsize(self, key: str) -> int:
+        return len(self._get(key))
+
+
+class WritableStore(Store):
+    """A store that can be written."""
+
+    def set(self, key: str, value: BytesLike) -> None:
+        """
+        Store a value under a key, in place of any there was. Readers see the old value or the new one.
+
+        Raises:
+            KeyConflictError: If the key is a prefix of another, or the reverse.
+
+            TypeError: If the value has no buffer of bytes.
+        """
+        self._set(check_key(key, store=self, op="set"), as_value(value))
+
+    def set_partial_values(self, key_start_values: Iterable[KeyValue]) -> None:
+        """
+        Write parts of existing values.
+
+        Everything asked of one key appears at once. A part may reach beyond the end, which makes the value
+        longer, but may not begin beyond it. Where the store has compare-and-set, no concurrent
+        change of the same value is lost.
+
+        Args:
+            key_start_values: Of ``(key, start, value)``, start in bytes from the beginning.
+
+        Raises:
+            KeyNotFoundError: If a key is absent.
+
+            InvalidRangeError: If a start is negative, not an int or leaves a gap, or parts of a key overlap.
+        """
+        op = "set_partial_values"
+        parts: dict[str, list[tuple[int, Value]]] = {}
+        for key, start, value in key_start_values:
+            check_key(key, store=self, op=op)
+            first, _ = check_range(start, None, store=self, op=op, key=key)
+            parts.setdefault(key, []).append((first, as_value(value)))
+        for key, changes in parts.items():
+            self._check_parts(key, changes)
+        for key, changes in parts.items():
+            self._set_ranges(key, changes)
+
+    def erase(self, key: str) -> None:
+        """Remove a key; nothing happens if it is absent."""
+        self._erase(check_key(key, store=self, op="erase"))
+
+    def erase_values(self, keys: Iterable[str]) -> None:
+        """Remove several keys, absent or not. Nothing is removed if one of them cannot be a key."""
+        self._erase_values([check_key(key, store=self, op="erase_values") for key in keys])
+
+    def erase_prefix(self, prefix: str) -> int:
+        """Remove all keys under a prefix (``""``: all keys) and return how many there were."""
+        return self._erase_prefix(check_prefix(prefix, store=self, op="erase_prefix"))
+
+    @abstractmethod
+    def _set(self, key: str, value: Value) -> None: ...
+
+    @abstractmethod
+    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None: ...
+
+    @abstractmethod
+    def _erase(self, key: str) -> None: ...
+
+    def _erase_values(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._erase(key)
+
+    @abstractmethod
+    def _erase_prefix(self, prefix: str) -> int: ...
+
+    def _check_parts(self, key: str, changes: list[tuple[int, Value]]) -> None:
+        changes.sort(key=lambda change: change[0])
+        ends = [start + len(value) for start, value in changes]
+        if changes[0][0] < 0:
+            raise InvalidRangeError(
+                f"part of {key!r}: the start must not be negative, found {changes[0][0]}",
+                store=self, op="set_partial_values", key=key,
+            )
+        for (start, _), end in zip(changes[1:], ends, strict=False):
+            if start < end:
+                raise InvalidRangeError(
+                    f"parts of {key!r} overlap at byte {start}", store=self, op="set_partial_values", key=key
+                )
+
+
+class ListableStore(Store):
+    """A store that knows its keys."""
+
+    page_size: ClassVar[int | None] = None
+    """How many keys one request of a listing brings, where listing is paged."""
+
+    def list(self) -> list[str]:
+        """All keys, sorted."""
+        return sorted(self._list_prefix(""))
+
+    def list_prefix(self, prefix: str) -> list[str]:
+        """All keys under a prefix (``""``: all keys), sorted. A key is not under itself."""
+        return sorted(self._list_prefix(check_prefix(prefix, store=self, op="list_prefix")))
+
+    def list_dir(self, prefix: str) -> list[str]:
+        """The keys directly under a prefix, and the prefixes there, which end with ``/``; sorted."""
+        return sorted(self._list_dir(check_prefix(prefix, store=self, op="list_dir")))
+
+    @abstractmethod
+    def _list_prefix(self, prefix: str) -> Iterable[str]: ...
+
+    def _list_dir(self, prefix: str) -> Iterable[str]:
+        start = len(prefix)
+        return {key[: key.find("/", start) + 1] or key for key in self._list_prefix(prefix)}
+
+
+class ConditionalStore(ReadableStore, WritableStore):
+    """A store that can replace a value on the condition that nobody else has."""
+
+    def get_versioned(self, key: str) -> tuple[Value, str]:
+        """
+        A value, and the version it has: a text that changes whenever the value is written.
+
+        Raises:
+            KeyNotFoundError: If the key is absent.
+        """
+        return self._get_versioned(check_key(key, store=self, op="get_versioned"))
+
+    def compare_and_set(
+        self, key: str, value: BytesLike | None, expected_version: str | None
+    ) -> str | None:
+        """
+        Store a value if the key still has the version expected, and return the new version.
+
+        Of several calls with one version only one succeeds, among all threads and processes.
+
+        Args:
+            key: The key.
+
+            value: The new value, or None to remove the key.
+
+            expected_version: As `get_versioned` or this method returned it; None for "the key is absent".
+
+        Raises:
+            ConflictError: If the version is another. Nothing was written.
+        """
+        check_key(key, store=self, op="compare_and_set")
+        return self._compare_and_set(key, None if value is None else as_value(value), expected_version)
+
+    @abstractmethod
+    def _get_versioned(self, key: str) -> tuple[Value, str]: ...
+
+    @abstractmethod
+    def _compare_and_set(self, key: str, value: Value | None, expected_version: str | None) -> str | None: ...
+
+    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
+        while True:
+            value, version = self._get_versioned(key)
+            try:
+                self._compare_and_set(key, splice(value, changes, store=self, key=key), version)
+            except ConflictError:
+                continue
+            return
+
+
+def splice(value: Value, changes: Sequence[tuple[int, Value]], *, store: object, key: str) -> bytearray:
+    """
+    A copy of `value` with sorted parts written over it.
+
+    Raises:
+        InvalidRangeError: If a part would leave a gap behind the end.
+    """
+    result = bytearray(value)
+    for start, part in changes:
+        if start > len(result):
+            raise InvalidRangeError(
+                f"part of {key!r}: it starts at byte {start}, beyond the end at {len(result)}",
+                store=store, op="set_partial_values", key=key,
+            )
+        result[start : start + len(part)] = part
+    return result
+
+
+def as_value(value: BytesLike) -> Value:
+    """
+    The bytes of any buffer, in C order: the object itself if it is bytes, a flat read-only view if it is
+    contiguous, otherwise a copy.
+
+    Raises:
+        TypeError: If it has no buffer, or one of Python objects.
+    """
+    if isinstance(value, bytes):
+        return value
+    view = memoryview(value)
+    if "O" in view.format:
+        raise TypeError("a value must be bytes-like; a buffer of Python objects has no bytes")
+    if not view.c_contiguous:
+        return view.tobytes()
+    # `cast` refuses views with a zero in their shape.
+    return view.cast("B").toreadonly() if view.nbytes else b""
