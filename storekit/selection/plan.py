@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -120,13 +120,13 @@ class GridPlan(Generic[L, K]):
             yield from zip(names, wheres, parts, extents, strict=True)
 
     def _point_steps(self) -> Iterator[tuple[K, Part, Part, int]]:
-        order, starts = self._grouped()
+        order, runs = self._grouped()
         chunk_of = [(coords // size)[order] for _, coords, size in self._coords]
         local = [(coords % size)[order] for _, coords, size in self._coords]
         ndim = len(self._points) + len(self._axes)
         slots = [*self._points, *(axis.number for axis in self._axes)]
         in_order = sorted(range(ndim), key=slots.__getitem__)
-        for first, last in zip(starts, [*starts[1:], len(order)], strict=True):
+        for first, last in runs:
             labels = [
                 self._label(axis, int(ids[first])) for axis, ids in zip(self._points, chunk_of, strict=True)
             ]
@@ -143,16 +143,11 @@ class GridPlan(Generic[L, K]):
                         PARTIAL,
                     )
 
-    def _grouped(self) -> tuple[AnyArray, list[int]]:
-        """An order in which the points of a chunk are neighbours, and where each chunk's points start."""
+    def _grouped(self) -> tuple[AnyArray, list[tuple[int, int]]]:
+        """An order in which the points of a chunk are neighbours, and the run of each chunk in it."""
         ids = [coords // size for _, coords, size in self._coords]
         order = np.lexsort(ids[::-1])
-        if not len(order):
-            return order, []
-        changes = np.zeros(len(order) - 1, bool)
-        for axis in ids:
-            changes |= np.diff(axis[order]) != 0
-        return order, [0, *(np.flatnonzero(changes) + 1).tolist()]
+        return order, _runs(*(axis[order] for axis in ids))
 
 
 class _RangeAxis:
@@ -208,8 +203,7 @@ class _IndexAxis:
         else:
             self._order = np.argsort(ids, kind="stable")
             ids, indices = ids[self._order], indices[self._order]
-        starts = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist()] if len(ids) else []
-        self._spans = list(zip(starts, [*starts[1:], len(ids)], strict=True)) if starts else []
+        self._spans = _runs(ids)
         self._ids, self._local = ids, indices % chunk
 
     def __len__(self) -> int:
@@ -225,6 +219,16 @@ class _IndexAxis:
         else:
             wheres = [self._order[first:last] for first, last in spans]
         return labels, wheres, [self._local[first:last] for first, last in spans], [PARTIAL] * len(spans)
+
+
+def _runs(*columns: AnyArray) -> list[tuple[int, int]]:
+    """The half-open runs in which none of the columns changes."""
+    size = len(columns[0])
+    changes = np.zeros(max(size - 1, 0), bool)
+    for column in columns:
+        changes |= column[1:] != column[:-1]
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), size]
+    return list(pairwise(bounds)) if size else []
 
 
 def _boxes(lengths: Sequence[int]) -> Iterator[tuple[range, ...]]:

@@ -1,0 +1,309 @@
+"""
+What an index expression means for an array of a given shape.
+
+Every kind of indexing ends in one form: for each axis an ascending range or an array of indices, and the
+axes whose index arrays are zipped. What numpy's syntax adds (dropped and new axes, reversed ones, the place of
+the zipped axes in the result) is kept as a recipe that turns the result into the working array of a plan,
+where possible as a view.
+
+Source: the numpy user guide, "Indexing on ndarrays"; numpy enhancement proposal 21 for `oindex` and `vindex`.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from storekit.errors import SelectionError, ShapeError
+from storekit.typing import AnyArray, DType, Shape
+
+__all__ = ["Selection", "select", "select_blocks", "select_orthogonal", "select_vectorised"]
+
+_Index: TypeAlias = "int | slice | AnyArray | EllipsisType | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """
+    A selection, resolved against a shape.
+
+    Args:
+        axes: For each axis of the array an ascending range, or an array of indices.
+
+        points: The axes whose index arrays are zipped.
+
+        shape: The shape of the result, as numpy would give it.
+
+        recipe: How the result is indexed to become the working array, before points are moved in front.
+
+        block: The place and the shape of the zipped axes in the result; None without points.
+    """
+
+    axes: tuple[range | AnyArray, ...]
+    points: tuple[int, ...]
+    shape: Shape
+    recipe: tuple[int | slice | None, ...]
+    block: tuple[int, Shape] | None
+
+    def result(self, dtype: DType) -> tuple[AnyArray, AnyArray]:
+        """A new array for the result, and the view of it that is the working array."""
+        if self.block is None:
+            result = np.empty(self.shape, dtype)
+            return result, result[(*self.recipe, ...)]  # the ellipsis keeps 0-d an array
+        at, block = self.block
+        rest = [len(axis) for i, axis in enumerate(self.axes) if i not in self.points]
+        work = np.empty((len(self.axes[self.points[0]]), *rest), dtype)
+        inside = work.reshape((*block, *rest))
+        inside = np.moveaxis(inside, range(len(block)), range(at, at + len(block)))
+        return inside[self._undo()], work
+
+    def _undo(self) -> tuple[int | slice | None, ...]:
+        """What turns an array without new axes, in ascending order, into the result."""
+        swapped = (None if step == 0 else step for step in self.recipe if step is not None)
+        return (*swapped, ...)  # type: ignore[return-value]
+
+    def arrange(self, values: AnyArray) -> AnyArray:
+        """
+        Values for the result, in the form of the working array; a view without points.
+
+        Raises:
+            ShapeError: If they cannot be broadcast to the shape of the result.
+        """
+        extra = values.ndim - len(self.shape)
+        if extra > 0 and set(values.shape[:extra]) == {1}:
+            values = values.reshape(values.shape[extra:])
+        try:
+            values = np.broadcast_to(values, self.shape)
+        except ValueError:
+            raise ShapeError(
+                f"cannot write values of shape {values.shape} to a selection of shape {self.shape}"
+            ) from None
+        values = values[(*self.recipe, ...)]
+        if self.block is None:
+            return values
+        at, block = self.block
+        values = np.moveaxis(values, range(at, at + len(block)), range(len(block)))
+        return values.reshape((len(self.axes[self.points[0]]), *values.shape[len(block) :]))
+
+
+def select(selection: Any, shape: Shape) -> Selection:
+    """
+    ``array[selection]`` as numpy reads it: ints, slices, ellipsis, newaxis, integer and boolean arrays.
+
+    Raises:
+        SelectionError: If the selection does not fit the shape or is of no kind that numpy knows.
+    """
+    items, gap = _expand(selection, shape)
+    if not any(isinstance(item, np.ndarray) for item in items):
+        return _outer(items, shape)
+    zipped = [i for i, item in enumerate(items) if isinstance(item, np.ndarray | int)]
+    # numpy leaves the zipped axes in place if nothing stands between them, not even an ellipsis that is
+    # short for no axis; else it puts them in front.
+    together = zipped[-1] - zipped[0] == len(zipped) - 1 and not zipped[0] < gap <= zipped[-1]
+    return _zip(items, shape, zipped[0] if together else 0)
+
+
+def select_vectorised(selection: Any, shape: Shape) -> Selection:
+    """
+    ``array.vindex[selection]``: index arrays are zipped, and their axes come first in the result.
+
+    Raises:
+        SelectionError: As for `select`.
+    """
+    items, _ = _expand(selection, shape)
+    return _zip(items, shape, 0) if any(isinstance(i, np.ndarray) for i in items) else _outer(items, shape)
+
+
+def select_orthogonal(selection: Any, shape: Shape) -> Selection:
+    """
+    ``array.oindex[selection]``: each axis by itself, by an int, a slice, or a 1-d array of indices or booleans.
+
+    Raises:
+        SelectionError: As for `select`, and for arrays of more dimensions.
+    """
+    for item in selection if isinstance(selection, tuple) else (selection,):
+        if _is_array(item) and np.ndim(item) != 1:
+            raise SelectionError(f"oindex takes 1-d arrays, found one of {np.ndim(item)} dimensions")
+    return _outer(_expand(selection, shape)[0], shape)
+
+
+def select_blocks(selection: Any, shape: Shape, chunks: Shape) -> Selection:
+    """
+    ``array.blocks[selection]``: whole chunks, by their indices in the grid; ints and slices of step 1.
+
+    Raises:
+        SelectionError: If a block lies outside the grid, or a slice has a step.
+    """
+    grid = tuple(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True))
+    elements: list[slice] = []
+    for item, size, chunk, count in zip(_expand(selection, grid)[0], shape, chunks, grid, strict=False):
+        if isinstance(item, int):
+            blocks = range(item, item + 1)
+        elif isinstance(item, slice) and item.step in (None, 1):
+            blocks = range(*item.indices(count))
+        else:
+            raise SelectionError(f"blocks takes ints and slices of step 1, found {item!r}")
+        elements.append(slice(blocks.start * chunk, min(max(blocks.start, blocks.stop) * chunk, size)))
+    return _outer(cast("list[_Index]", elements), shape)
+
+
+def _outer(items: list[_Index], shape: Shape) -> Selection:
+    """Each axis by itself."""
+    axes: list[range | AnyArray] = []
+    result: list[int] = []
+    recipe: list[int | slice | None] = []
+    for item in items:
+        if item is None:
+            result.append(1)
+            recipe.append(0)
+        elif isinstance(item, int):
+            axes.append(range(item, item + 1))
+            recipe.append(None)
+        elif isinstance(item, slice):
+            picked, step = _ascending(item, shape[len(axes)])
+            axes.append(picked)
+            result.append(len(picked))
+            recipe.append(step)
+        else:
+            indices = cast("AnyArray", item)
+            axes.append(indices)
+            result.append(len(indices))
+            recipe.append(slice(None))
+    return Selection(tuple(axes), (), tuple(result), tuple(recipe), None)
+
+
+def _zip(items: list[_Index], shape: Shape, at: int) -> Selection:
+    """Index arrays, and ints with them, as points; `at` is their place among the items."""
+    arrays = [item for item in items if isinstance(item, np.ndarray | int)]
+    try:
+        block = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    except ValueError:
+        shapes = ", ".join(str(np.shape(a)) for a in arrays)
+        raise SelectionError(f"index arrays do not broadcast together: their shapes are {shapes}") from None
+    axes: list[range | AnyArray] = []
+    points: list[int] = []
+    around: list[tuple[int, int | slice]] = []  # length in the result, and recipe, of all but the points
+    before = 0
+    for place, item in enumerate(items):
+        if isinstance(item, np.ndarray | int):
+            points.append(len(axes))
+            axes.append(np.broadcast_to(np.asarray(item, np.intp), block).reshape(-1))
+            continue
+        if item is None:
+            around.append((1, 0))
+        else:
+            picked, step = _ascending(cast("slice", item), shape[len(axes)])
+            axes.append(picked)
+            around.append((len(picked), step))
+        before += place < at
+    lengths = [length for length, _ in around]
+    steps = [step for _, step in around]
+    result = (*lengths[:before], *block, *lengths[before:])
+    recipe = (*steps[:before], *(slice(None) for _ in block), *steps[before:])
+    # New axes are dropped by the recipe before the points are moved.
+    kept = sum(1 for step in steps[:before] if step != 0)
+    return Selection(tuple(axes), tuple(points), result, recipe, (kept, block))
+
+
+def _expand(selection: Any, shape: Shape) -> tuple[list[_Index], int]:
+    """
+    The items of a selection with the ellipsis spelled out, masks as index arrays, everything in bounds;
+    and where the ellipsis stood, given or implied.
+    """
+    given = selection if isinstance(selection, tuple) else (selection,)
+    items: list[_Index] = []
+    for item in given:
+        items.extend(_convert(item))
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    if sum(item is Ellipsis for item in items) > 1:
+        raise SelectionError("a selection can have only one ellipsis ('...')")
+    if used > len(shape):
+        raise SelectionError(f"too many indices: {used} for an array of {len(shape)} dimensions")
+    at = next((i for i, item in enumerate(items) if item is Ellipsis), len(items))
+    items[at : at + 1] = [slice(None)] * (len(shape) - used)
+    axis = 0
+    sizes = iter(_mask_sizes(given))
+    for i, item in enumerate(items):
+        if item is None:
+            continue
+        expected = next(sizes, None) if isinstance(item, np.ndarray) else None
+        if expected is not None and expected != shape[axis]:
+            raise SelectionError(
+                f"a boolean index of length {expected} does not fit axis {axis} of size {shape[axis]}"
+            )
+        items[i] = _in_bounds(item, axis, shape[axis])
+        axis += 1
+    return items, at
+
+
+def _convert(item: Any) -> list[_Index]:
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return [item]
+    if isinstance(item, bool | np.bool_):
+        raise SelectionError(f"a single boolean is no index, found {item!r}")
+    if _is_array(item):
+        array = np.asarray(item)
+        if array.ndim == 0 and array.dtype.kind in "iu":
+            return [int(array)]
+        if array.dtype == bool and array.ndim:
+            return list(array.nonzero())
+        if array.size == 0 and not isinstance(item, np.ndarray):
+            array = array.astype(np.intp)  # an empty list, which numpy makes an array of floats
+        if array.dtype.kind not in "iu":
+            raise SelectionError(f"index arrays hold ints or booleans, found {array.dtype}")
+        return [array]
+    try:
+        return [operator.index(item)]
+    except TypeError:
+        raise SelectionError(
+            "an index is an int, a slice, '...', None (newaxis), or an array of ints or booleans,"
+            f" found {type(item).__name__} {item!r:.60}"
+        ) from None
+
+
+def _is_array(item: Any) -> bool:
+    return isinstance(item, np.ndarray | list | range) or (hasattr(item, "__array__") and np.ndim(item) > 0)
+
+
+def _mask_sizes(given: tuple[Any, ...]) -> list[int | None]:
+    """For every index array that `_convert` gives, the length of the mask's axis it came from."""
+    sizes: list[int | None] = []
+    for item in given:
+        if _is_array(item):
+            array = np.asarray(item)
+            if array.dtype == bool:
+                sizes.extend(array.shape)
+            elif array.ndim:
+                sizes.append(None)
+    return sizes
+
+
+def _in_bounds(item: Any, axis: int, size: int) -> _Index:
+    if isinstance(item, slice):
+        return item
+    if isinstance(item, int):
+        if not -size <= item < size:
+            raise SelectionError(f"index {item} is out of bounds for axis {axis} of size {size}")
+        return item + size if item < 0 else item
+    indices = item.astype(np.intp)
+    if indices.size and (indices.min() < -size or indices.max() >= size):
+        worst = indices.min() if indices.min() < -size else indices.max()
+        raise SelectionError(f"index {worst} is out of bounds for axis {axis} of size {size}")
+    if indices.size and indices.min() < 0:
+        indices = np.where(indices < 0, indices + size, indices)
+    return cast("AnyArray", indices)
+
+
+def _ascending(item: slice, size: int) -> tuple[range, slice]:
+    """The elements of a slice as an ascending range, and how the result steps through it."""
+    try:
+        picked = range(*item.indices(size))
+    except (TypeError, ValueError) as error:
+        raise SelectionError(f"invalid slice {item!r}: {error}") from None
+    if not picked:
+        return range(0), slice(None)
+    return (picked, slice(None)) if picked.step > 0 else (picked[::-1], slice(None, None, -1))
