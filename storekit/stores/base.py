@@ -1,8 +1,9 @@
 """
 The contract of every store.
 
-A store maps keys to bytes. Its public methods, here, check what they are given and say what they answer; a
-backend implements the methods with an underscore, which see only valid keys, prefixes and ranges.
+A store maps keys to bytes. Its public methods, here, check what they are given and say what they
+answer; a backend implements the methods with an underscore, which see only valid keys, prefixes and
+ranges.
 
 | case | answer |
 |---|---|
@@ -13,8 +14,8 @@ backend implements the methods with an underscore, which see only valid keys, pr
 | a negative start | counts from the end; before the beginning it means the beginning |
 | a negative length, a start or length that is not an int | `InvalidRangeError` |
 | a key or prefix against the rules of `storekit.keys` | `InvalidKeyError` |
-| a key that is a prefix of another, or the reverse | `KeyConflictError` (object stores cannot know, and accept both) |
-| any bytes-like value | taken as its bytes in C order; later changes by the caller are not seen |
+| a key that is a prefix of another, or the reverse | `KeyConflictError` (object stores: accepted) |
+| any bytes-like value | its bytes in C order; later changes by the caller are not seen |
 | what is read | read-only; never a value that was half written |
 | listings | sorted; nothing but keys, and in `list_dir` prefixes that hold keys |
 
@@ -24,12 +25,10 @@ Threads: every method of every store may be called from any thread.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from itertools import groupby
-from typing import Any, ClassVar
-
-from typing_extensions import Self
+from typing import Self, TypeAlias
 
 from storekit.clock import REAL_CLOCK, Clock
 from storekit.errors import ConflictError, InvalidRangeError, KeyNotFoundError
@@ -37,11 +36,21 @@ from storekit.keys import check_key, check_prefix, check_range, resolve_range
 from storekit.pool import available_cores
 from storekit.typing import ByteRange, BytesLike, KeyRange, KeyValue, Value
 
-__all__ = ["ConditionalStore", "Latency", "ListableStore", "ReadableStore", "Store", "WritableStore", "as_value"]
+__all__ = [
+    "ConditionalStore",
+    "Latency",
+    "ListableStore",
+    "ReadableStore",
+    "Store",
+    "WritableStore",
+    "as_value",
+]
+
+Keys: TypeAlias = list[str]  # inside ListableStore, `list` is the method
 
 
 class Latency(IntEnum):
-    """What one request to a store costs, roughly: the ground on which array code chooses how to ask."""
+    """What one request to a store costs, roughly; array code chooses by it how to ask."""
 
     MEMORY = 0  # about a microsecond: never worth a thread of its own
     DISK = 1  # tens of microseconds: threads help as far as there are cores
@@ -67,7 +76,7 @@ class Store(ABC):
     def identity(self) -> Hashable:
         """What names the place of the data: equal for two stores of this process that share it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - not abstract: most stores hold nothing
         """Give back what the store holds on to. Stores that hold nothing stay usable."""
 
     def __enter__(self) -> Self:
@@ -98,28 +107,25 @@ class ReadableStore(Store):
         Successive ranges of one key are one request to the backend.
 
         Args:
-            key_ranges: Of ``(key, start, length)`` in bytes. A negative start counts from the end, a
-                length of None reaches to the end. Ranges are clamped to the value. May be an iterator.
+            key_ranges: Of ``(key, start, length)`` in bytes. A negative start counts from the end,
+                a length of None reaches to the end. Ranges are clamped to the value. May be an
+                iterator.
 
         Raises:
-            InvalidRangeError: Before anything is read, if a start or length is not an int, or negative
-                where it must not be.
+            InvalidRangeError: Before anything is read, if a start or length is not an int, or the
+                length is negative.
 
             InvalidKeyError: Likewise, if a key cannot be one.
         """
         op = "get_partial_values"
         checked = [
-            (check_key(key, store=self, op=op), check_range(start, length, store=self, op=op, key=key))
+            (
+                check_key(key, store=self, op=op),
+                check_range(start, length, store=self, op=op, key=key),
+            )
             for key, start, length in key_ranges
         ]
-        values: list[Value | None] = []
-        for key, group in groupby(checked, key=lambda pair: pair[0]):
-            ranges = [byte_range for _, byte_range in group]
-            try:
-                values.extend(self._get_ranges(key, ranges))
-            except KeyNotFoundError:
-                values.extend([None] * len(ranges))
-        return values
+        return self._get_partial_values(checked)
 
     def exists(self, key: str) -> bool:
         """Whether the key holds a value."""
@@ -142,6 +148,16 @@ class ReadableStore(Store):
         spans = (resolve_range(start, length, len(value)) for start, length in ranges)
         return [value[first:last] for first, last in spans]
 
+    def _get_partial_values(self, asked: Sequence[tuple[str, ByteRange]]) -> list[Value | None]:
+        values: list[Value | None] = []
+        for key, group in groupby(asked, key=lambda pair: pair[0]):
+            ranges = [byte_range for _, byte_range in group]
+            try:
+                values.extend(self._get_ranges(key, ranges))
+            except KeyNotFoundError:
+                values.extend([None] * len(ranges))
+        return values
+
     def _exists(self, key: str) -> bool:
         try:
             self._getsize(key)
@@ -158,7 +174,7 @@ class WritableStore(Store):
 
     def set(self, key: str, value: BytesLike) -> None:
         """
-        Store a value under a key, in place of any there was. Readers see the old value or the new one.
+        Store a value under a key, in place of any there was. Readers see the old value or the new.
 
         Raises:
             KeyConflictError: If the key is a prefix of another, or the reverse.
@@ -171,9 +187,9 @@ class WritableStore(Store):
         """
         Write parts of existing values.
 
-        Everything asked of one key appears at once. A part may reach beyond the end, which makes the value
-        longer, but may not begin beyond it. Where the store has compare-and-set, no concurrent
-        change of the same value is lost.
+        Everything asked of one key appears at once. A part may reach beyond the end, which makes
+        the value longer, but may not begin beyond it. Where the store has compare-and-set, no
+        concurrent change of the same value is lost.
 
         Args:
             key_start_values: Of ``(key, start, value)``, start in bytes from the beginning.
@@ -181,7 +197,8 @@ class WritableStore(Store):
         Raises:
             KeyNotFoundError: If a key is absent.
 
-            InvalidRangeError: If a start is negative, not an int or leaves a gap, or parts of a key overlap.
+            InvalidRangeError: If a start is negative, not an int or leaves a gap, or parts of a key
+                overlap.
         """
         op = "set_partial_values"
         parts: dict[str, list[tuple[int, Value]]] = {}
@@ -191,8 +208,7 @@ class WritableStore(Store):
             parts.setdefault(key, []).append((first, as_value(value)))
         for key, changes in parts.items():
             self._check_parts(key, changes)
-        for key, changes in parts.items():
-            self._set_ranges(key, changes)
+        self._set_partial_values(parts)
 
     def erase(self, key: str) -> None:
         """Remove a key; nothing happens if it is absent."""
@@ -209,6 +225,10 @@ class WritableStore(Store):
     @abstractmethod
     def _set(self, key: str, value: Value) -> None: ...
 
+    def _set_partial_values(self, parts: Mapping[str, Sequence[tuple[int, Value]]]) -> None:
+        for key, changes in parts.items():
+            self._set_ranges(key, changes)
+
     @abstractmethod
     def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None: ...
 
@@ -223,37 +243,44 @@ class WritableStore(Store):
     def _erase_prefix(self, prefix: str) -> int: ...
 
     def _check_parts(self, key: str, changes: list[tuple[int, Value]]) -> None:
+        """Sort the parts by their start, and refuse those that make no sense together."""
+        op, end = "set_partial_values", 0
         changes.sort(key=lambda change: change[0])
-        ends = [start + len(value) for start, value in changes]
-        if changes[0][0] < 0:
-            raise InvalidRangeError(
-                f"part of {key!r}: the start must not be negative, found {changes[0][0]}",
-                store=self, op="set_partial_values", key=key,
-            )
-        for (start, _), end in zip(changes[1:], ends, strict=False):
-            if start < end:
+        for start, value in changes:
+            if start < 0:
                 raise InvalidRangeError(
-                    f"parts of {key!r} overlap at byte {start}", store=self, op="set_partial_values", key=key
+                    f"part of {key!r}: the start must not be negative, found {start}",
+                    store=self,
+                    op=op,
+                    key=key,
                 )
+            if start < end and len(value):
+                raise InvalidRangeError(
+                    f"parts of {key!r} overlap at byte {start}", store=self, op=op, key=key
+                )
+            end = max(end, start + len(value))
 
 
 class ListableStore(Store):
     """A store that knows its keys."""
 
-    page_size: ClassVar[int | None] = None
+    page_size: int | None = None
     """How many keys one request of a listing brings, where listing is paged."""
 
-    def list(self) -> list[str]:
+    def list(self) -> Keys:
         """All keys, sorted."""
-        return sorted(self._list_prefix(""))
+        return sorted(self._list())
 
-    def list_prefix(self, prefix: str) -> list[str]:
+    def list_prefix(self, prefix: str) -> Keys:
         """All keys under a prefix (``""``: all keys), sorted. A key is not under itself."""
         return sorted(self._list_prefix(check_prefix(prefix, store=self, op="list_prefix")))
 
-    def list_dir(self, prefix: str) -> list[str]:
-        """The keys directly under a prefix, and the prefixes there, which end with ``/``; sorted."""
+    def list_dir(self, prefix: str) -> Keys:
+        """The keys directly under a prefix and the prefixes there, which end with ``/``; sorted."""
         return sorted(self._list_dir(check_prefix(prefix, store=self, op="list_dir")))
+
+    def _list(self) -> Iterable[str]:
+        return self._list_prefix("")
 
     @abstractmethod
     def _list_prefix(self, prefix: str) -> Iterable[str]: ...
@@ -288,19 +315,23 @@ class ConditionalStore(ReadableStore, WritableStore):
 
             value: The new value, or None to remove the key.
 
-            expected_version: As `get_versioned` or this method returned it; None for "the key is absent".
+            expected_version: As `get_versioned` or this method returned it; None for "the key is
+                absent".
 
         Raises:
             ConflictError: If the version is another. Nothing was written.
         """
         check_key(key, store=self, op="compare_and_set")
-        return self._compare_and_set(key, None if value is None else as_value(value), expected_version)
+        new = None if value is None else as_value(value)
+        return self._compare_and_set(key, new, expected_version)
 
     @abstractmethod
     def _get_versioned(self, key: str) -> tuple[Value, str]: ...
 
     @abstractmethod
-    def _compare_and_set(self, key: str, value: Value | None, expected_version: str | None) -> str | None: ...
+    def _compare_and_set(
+        self, key: str, value: Value | None, expected_version: str | None
+    ) -> str | None: ...
 
     def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
         while True:
@@ -312,7 +343,9 @@ class ConditionalStore(ReadableStore, WritableStore):
             return
 
 
-def splice(value: Value, changes: Sequence[tuple[int, Value]], *, store: object, key: str) -> bytearray:
+def splice(
+    value: Value, changes: Sequence[tuple[int, Value]], *, store: object, key: str
+) -> memoryview:
     """
     A copy of `value` with sorted parts written over it.
 
@@ -324,23 +357,28 @@ def splice(value: Value, changes: Sequence[tuple[int, Value]], *, store: object,
         if start > len(result):
             raise InvalidRangeError(
                 f"part of {key!r}: it starts at byte {start}, beyond the end at {len(result)}",
-                store=store, op="set_partial_values", key=key,
+                store=store,
+                op="set_partial_values",
+                key=key,
             )
         result[start : start + len(part)] = part
-    return result
+    return memoryview(result).toreadonly()
 
 
 def as_value(value: BytesLike) -> Value:
     """
-    The bytes of any buffer, in C order: the object itself if it is bytes, a flat read-only view if it is
-    contiguous, otherwise a copy.
+    The bytes of any buffer, in C order: the object itself if it is bytes, a flat read-only view if
+    it is contiguous, otherwise a copy.
 
     Raises:
         TypeError: If it has no buffer, or one of Python objects.
     """
     if isinstance(value, bytes):
         return value
-    view = memoryview(value)
+    try:
+        view = memoryview(value)
+    except ValueError as error:  # numpy has types without a buffer, such as datetime64
+        raise TypeError(f"a value must be bytes-like: {error}") from None
     if "O" in view.format:
         raise TypeError("a value must be bytes-like; a buffer of Python objects has no bytes")
     if not view.c_contiguous:
