@@ -1,0 +1,180 @@
+"""
+JSON documents: read with suspicion, written strictly.
+
+Source: RFC 8259 (JSON; a parser may ignore a byte order mark); Zarr v3 core specification,
+"Extensions" (an extension is a name, or an object with a name, a configuration and
+``must_understand``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite
+
+import numpy as np
+
+from storekit.codecs.base import within
+from storekit.errors import MetadataError
+from storekit.typing import JSON, Value
+
+__all__ = ["dump_document", "inside", "load_document", "named", "plain_json"]
+
+# zarr-python writes NaN and Infinity as bare words into attributes; elsewhere they have a spelling.
+_LENIENT = ("attributes", "consolidated_metadata")
+
+
+def load_document(data: Value) -> dict[str, JSON]:
+    """
+    Parse a metadata document.
+
+    Raises:
+        MetadataError: If the bytes are not one JSON object in UTF-8, if an object holds a key
+            twice, or if a number that is not finite appears outside of attributes.
+    """
+    constants: list[str] = []
+
+    def constant(word: str) -> float:
+        constants.append(word)
+        return float(word)
+
+    try:
+        text = bytes(data).decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_unique, parse_constant=constant)
+    except UnicodeDecodeError as error:
+        raise MetadataError(f"the document is not UTF-8: {error.reason}") from None
+    except RecursionError:
+        raise MetadataError("the document is nested too deeply") from None
+    except MetadataError:
+        raise
+    except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
+        raise MetadataError(f"the document is not JSON: {error}") from None
+    if type(document) is not dict:
+        raise MetadataError(expected="a JSON object", found=document)
+    if constants:
+        for field in document.keys() - set(_LENIENT):
+            _refuse_constants(document[field], field)
+    return document
+
+
+def dump_document(document: Mapping[str, JSON], *, indent: int | None = 2) -> bytes:
+    """
+    The bytes of a metadata document: ASCII, and valid for the strictest reader.
+
+    Raises:
+        MetadataError: With the path of what has no form in JSON.
+    """
+    try:
+        return json.dumps(document, allow_nan=False, indent=indent).encode()
+    except (TypeError, ValueError):
+        for field, value in plain_json(document).items():
+            _refuse_constants(value, field)
+        raise MetadataError("the document cannot be written as JSON") from None
+    except RecursionError:
+        raise MetadataError("the document is nested too deeply") from None
+
+
+def plain_json(value: object, field: str = "") -> JSON:
+    """
+    A copy of a value made of what JSON can hold: numpy scalars and arrays become numbers and lists.
+
+    Floats are kept even if they are not finite, because zarr-python writes such attributes.
+
+    Raises:
+        MetadataError: With the path of what has no form in JSON.
+    """
+    try:
+        return _plain(value, field)
+    except RecursionError:
+        raise MetadataError("nested too deeply", field=field.partition(".")[0] or None) from None
+
+
+def named(
+    extension: JSON, *, what: str, must_understand: bool = True
+) -> tuple[str, Mapping[str, JSON]]:
+    """
+    The name and the configuration of an extension, in whichever form it is spelled.
+
+    Args:
+        extension: The JSON.
+
+        what: What the name is for, as in "a data type".
+
+        must_understand: Whether ``"must_understand": false`` is an error.
+
+    Raises:
+        MetadataError: With `field` relative to the extension.
+    """
+    if isinstance(extension, str):
+        return extension, {}
+    if not isinstance(extension, Mapping):
+        raise MetadataError(
+            expected=f"the name of {what} or an object with its name", found=extension
+        )
+    name = extension.get("name")
+    if not isinstance(name, str):
+        raise MetadataError(field="name", expected=f"the name of {what}", found=name)
+    configuration = extension.get("configuration", {})
+    if not isinstance(configuration, Mapping):
+        raise MetadataError(field="configuration", expected="an object", found=configuration)
+    understand = extension.get("must_understand", True)
+    if understand is not True and (must_understand or understand is not False):
+        raise MetadataError(field="must_understand", expected="true, or nothing", found=understand)
+    for key in extension:
+        if key not in ("name", "configuration", "must_understand"):
+            raise MetadataError(
+                field=str(key),
+                expected="no keys but name, configuration and must_understand",
+                found=key,
+            )
+    return name, configuration
+
+
+@contextmanager
+def inside(field: str) -> Iterator[None]:
+    """Put `field` in front of the field of a `MetadataError` that passes."""
+    try:
+        yield
+    except MetadataError as error:
+        raise within(error, field) from error.__cause__
+
+
+def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise MetadataError("the key occurs twice in one object", field=twice)
+    return result
+
+
+def _refuse_constants(value: JSON, field: str) -> None:
+    if isinstance(value, float) and not isfinite(value):
+        raise MetadataError(field=field, expected='JSON (NaN is spelled "NaN")', found=value)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_constants(item, f"{field}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_constants(item, f"{field}[{index}]")
+
+
+def _plain(value: object, field: str) -> JSON:
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biufUT":
+        value = value.tolist()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise MetadataError(
+                    field=field or None, expected="keys that are strings", found=key
+                )
+        return {
+            str(key): _plain(item, f"{field}.{key}" if field else str(key))
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{field}[{index}]") for index, item in enumerate(value)]
+    raise MetadataError(field=field or None, expected="a value that JSON can hold", found=value)
