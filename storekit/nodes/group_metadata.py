@@ -1,0 +1,157 @@
+"""
+The document of a group, and what it has in common with that of an array.
+
+Source: Zarr v3 core specification, "Group metadata" and "Extension points": an unknown field is an
+error unless it is an object that says ``"must_understand": false``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from storekit.errors import MetadataError
+from storekit.nodes.documents import dump_document, load_document, plain_json
+from storekit.typing import JSON, Value
+
+__all__ = ["GroupMetadata", "check_attributes", "open_document", "unknown_fields"]
+
+_KNOWN = ("zarr_format", "node_type", "attributes", "consolidated_metadata")
+
+
+@dataclass(frozen=True)
+class GroupMetadata:
+    """
+    What the document of a group says.
+
+    Args:
+        attributes: The user's own JSON. Copied.
+
+        consolidated: The documents of all nodes below by their paths, as the JSON object with
+            ``kind`` and ``metadata`` that zarr-python made of them; None if there are none.
+
+        extra: Unknown fields that need not be understood. Kept when the document is written again.
+    """
+
+    attributes: Mapping[str, JSON] = field(default_factory=dict)
+    consolidated: Mapping[str, JSON] | None = None
+    extra: Mapping[str, JSON] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attributes", check_attributes(self.attributes))
+
+    @classmethod
+    def from_json(cls, document: Value | Mapping[str, JSON], key: str) -> GroupMetadata:
+        """
+        The group that a document describes.
+
+        Args:
+            document: The bytes, or the JSON object.
+
+            key: Where it lies, for errors.
+
+        Raises:
+            MetadataError: If it is not the valid document of a group.
+        """
+        try:
+            found = open_document(document)
+            if found["node_type"] != "group":
+                raise MetadataError(field="node_type", expected='"group"', found=found["node_type"])
+            return cls(
+                attributes=found.get("attributes", {}),
+                consolidated=_consolidated(found.get("consolidated_metadata")),
+                extra=unknown_fields(found, _KNOWN),
+            )
+        except MetadataError as error:
+            raise error.located(key) from error.__cause__
+
+    def to_json(self) -> dict[str, JSON]:
+        """The document."""
+        document: dict[str, JSON] = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": dict(self.attributes),
+        }
+        if self.consolidated is not None:
+            document["consolidated_metadata"] = dict(self.consolidated)
+        return {**document, **self.extra}
+
+    def to_bytes(self) -> bytes:
+        """
+        The document as JSON.
+
+        Raises:
+            MetadataError: If an attribute is not finite, which JSON cannot say.
+        """
+        # Indentation costs more than a large consolidated document is worth reading.
+        return dump_document(self.to_json(), indent=2 if self.consolidated is None else None)
+
+
+def open_document(document: Value | Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """
+    The JSON of a document that is one of Zarr v3.
+
+    Raises:
+        MetadataError: If it is not, or if it names no type of node.
+    """
+    found = document if isinstance(document, Mapping) else load_document(document)
+    for name in ("zarr_format", "node_type"):
+        if name not in found:
+            raise MetadataError(field=name, expected="to be present", found="nothing")
+    # True and 3.0 equal integers, but are not what the specification says.
+    if type(found["zarr_format"]) is not int or found["zarr_format"] != 3:
+        raise MetadataError(field="zarr_format", expected="3", found=found["zarr_format"])
+    return found
+
+
+def check_attributes(attributes: object) -> dict[str, Any]:
+    """
+    A copy of a user's attributes as JSON; numpy scalars and arrays become numbers and lists.
+
+    Raises:
+        MetadataError: If they are not a mapping, or hold what JSON cannot say.
+    """
+    if not isinstance(attributes, Mapping):
+        raise MetadataError(field="attributes", expected="an object", found=attributes)
+    copy: dict[str, Any] = plain_json(attributes, "attributes")
+    return copy
+
+
+def unknown_fields(document: Mapping[str, JSON], known: tuple[str, ...]) -> dict[str, JSON]:
+    """
+    The fields of a document that storekit does not know, and need not.
+
+    Raises:
+        MetadataError: If it should know one of them.
+    """
+    extra = {name: value for name, value in document.items() if name not in known}
+    for name, value in extra.items():
+        if not isinstance(value, Mapping) or value.get("must_understand") is not False:
+            raise MetadataError(
+                field=str(name),
+                expected='a known field, or an object with "must_understand": false',
+                found=value,
+            )
+    return extra
+
+
+def _consolidated(json: JSON) -> Mapping[str, JSON] | None:
+    if json is None:  # zarr-python 3.0 wrote null
+        return None
+    field = "consolidated_metadata"
+    if not isinstance(json, Mapping):
+        raise MetadataError(field=field, expected="an object", found=json)
+    must_understand = json.get("must_understand", False)
+    if type(must_understand) is not bool:
+        raise MetadataError(
+            field=f"{field}.must_understand", expected="true or false", found=must_understand
+        )
+    if json.get("kind") == "inline":
+        if not isinstance(json.get("metadata"), Mapping):
+            raise MetadataError(
+                field=f"{field}.metadata", expected="an object", found=json.get("metadata")
+            )
+    elif must_understand:
+        raise MetadataError(field=f"{field}.kind", expected='"inline"', found=json.get("kind"))
+    return json
