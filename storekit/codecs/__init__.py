@@ -1,0 +1,27 @@
+"""Codecs: named steps between arrays and bytes, and the chains that they form."""
+
+from storekit.codecs.base import (
+    ArrayArrayCodec,
+    ArrayBytesCodec,
+    BytesBytesCodec,
+    ChunkCoder,
+    ChunkSpec,
+    Codec,
+)
+from storekit.codecs.pipeline import Pipeline
+from storekit.codecs.registry import PRESETS, codec_from_json, codec_to_json, preset, register_codec
+
+__all__ = [
+    "PRESETS",
+    "ArrayArrayCodec",
+    "ArrayBytesCodec",
+    "BytesBytesCodec",
+    "ChunkCoder",
+    "ChunkSpec",
+    "Codec",
+    "Pipeline",
+    "codec_from_json",
+    "codec_to_json",
+    "preset",
+    "register_codec",
+]

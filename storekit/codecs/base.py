@@ -1,9 +1,9 @@
 """
 What a codec is, and what a chain of codecs becomes once an array is known.
 
-A codec is described by its name and configuration, as metadata spells it, and says what it makes of a chunk.
-An array's codecs are bound once to the chunk they will see (`ChunkSpec`) and give one `ChunkCoder`, in which
-everything constant is resolved; only coders run per chunk.
+A codec is described by its name and configuration, as metadata spells it, and says what it makes of
+a chunk. An array's codecs are bound once to the chunk they will see (`ChunkSpec`) and give one
+`ChunkCoder`, in which everything constant is resolved; only coders run per chunk.
 
 Source: Zarr v3 core specification, "Codecs" (the order array->array*, array->bytes, bytes->bytes*).
 """
@@ -11,20 +11,31 @@ Source: Zarr v3 core specification, "Codecs" (the order array->array*, array->by
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from typing_extensions import Self
 
 from storekit.errors import MetadataError, UnsupportedError
-from storekit.selection.part import Part, put
+from storekit.selection.part import Part, part_shape, put, view
+from storekit.selection.plan import WHOLE
 from storekit.typing import JSON, AnyArray, DType, Fetch, Shape, Value
 
-__all__ = ["ArrayArrayCodec", "ArrayBytesCodec", "BytesBytesCodec", "ChunkCoder", "ChunkSpec", "Codec"]
+__all__ = [
+    "ArrayArrayCodec",
+    "ArrayBytesCodec",
+    "BytesBytesCodec",
+    "ChunkCoder",
+    "ChunkSpec",
+    "Codec",
+    "check_keys",
+    "within",
+]
+
+PATTERN_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,8 @@ class ChunkSpec:
     Args:
         shape: Of the chunk; edge chunks are whole, too.
 
-        dtype: As numpy has it in memory, in native byte order: `StringDType` for string, object for bytes.
+        dtype: As numpy has it in memory, in native byte order: `StringDType` for string, object for
+            bytes.
 
         fill_value: A numpy scalar (str, bytes for the two variable-length types).
     """
@@ -63,8 +75,36 @@ class ChunkSpec:
     def is_fill(self, chunk: AnyArray) -> bool:
         """
         Whether every element is the fill value, to the bit: NaN equals NaN, and -0.0 is not 0.0.
+
+        Two NaNs are equal when their payloads are. Variable-length elements are compared by ``==``.
         """
-        ...
+        if self.variable:
+            return all(item == self.fill_value for item in chunk.flat)
+        if not chunk.size or not self.dtype.itemsize:
+            return True
+        first = chunk[(slice(0, 1),) * chunk.ndim].tobytes()
+        if not self._pattern.startswith(first):
+            return False
+        return all(self._repeats(piece) for piece in _contiguous(chunk))
+
+    @cached_property
+    def _pattern(self) -> bytearray:
+        """
+        The fill value over and over, for comparing; small enough to stay in the processor's cache.
+        """
+        item = np.full((), self.fill_value, self.dtype).tobytes()
+        return bytearray(item * max(1, min(PATTERN_BYTES, self.nbytes) // len(item)))
+
+    def _repeats(self, chunk: AnyArray) -> bool:
+        data = chunk.reshape(-1).view(np.uint8).data
+        pattern = self._pattern
+        step = len(pattern)
+        # A bytearray compares with any buffer by memcmp; no other type of Python or numpy does.
+        for start in range(0, len(data) - step + 1, step):
+            if pattern != data[start : start + step]:
+                return False
+        rest = len(data) % step
+        return not rest or pattern[:rest] == data[-rest:]
 
 
 class Codec(ABC):
@@ -91,11 +131,13 @@ class Codec(ABC):
         """The configuration as metadata spells it; empty when there is nothing to configure."""
 
     def evolved(self, spec: ChunkSpec) -> Self:
-        """The codec with what its user left open filled in for this chunk, before metadata is written."""
+        """
+        The codec with what its user left open filled in for this chunk, before metadata is written.
+        """
         return self
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.to_config() == other.to_config()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.to_config() == other.to_config()
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -107,6 +149,22 @@ class Codec(ABC):
 
 class ArrayArrayCodec(Codec):
     """Turns an array into another array."""
+
+    views: ClassVar[bool] = False
+    """
+    Whether `encode` only moves elements and gives a view, for any array of the right rank, so that
+    decoding can write through it.
+    """
+
+    def encoded_part(self, part: Part) -> Part | None:
+        """
+        Which part of the encoded chunk `encode` would make of a part of the chunk. Only asked of
+        codecs with `views`.
+
+        Returns:
+            None where there is no such part.
+        """
+        return None
 
     @abstractmethod
     def encoded_spec(self, spec: ChunkSpec) -> ChunkSpec:
@@ -186,6 +244,11 @@ class ChunkCoder(ABC):
     ranges: bool = False
     """Whether `read_part` is there: whether a part can be read without the whole value."""
 
+    plain: bool = False
+    """
+    Whether a chunk is encoded as its own memory in C order, so that it may be decoded in place.
+    """
+
     encoded_size: int | None = None
     """The size of every encoded chunk in bytes, if it does not depend on the content."""
 
@@ -198,8 +261,8 @@ class ChunkCoder(ABC):
             chunk: Of the spec's shape and dtype, in any memory layout. Not changed.
 
         Returns:
-            A buffer that may share memory with `chunk`; None where the format itself says that the chunk
-            need not be stored (a shard without inner chunks).
+            A buffer that may share memory with `chunk`; None where the format itself says that the
+            chunk need not be stored (a shard without inner chunks).
         """
 
     @abstractmethod
@@ -254,7 +317,7 @@ class ChunkCoder(ABC):
             values: The new elements, of a shape that broadcasts to that of the part.
 
         Returns:
-            As `encode`. Whether the chunk has become all fill value is for the caller to find out.
+            As `encode`; None as well if every element has become the fill value.
         """
         if data is None:
             chunk = self.spec.full()
@@ -262,11 +325,41 @@ class ChunkCoder(ABC):
             chunk = np.empty(self.spec.shape, self.spec.dtype)
             self.decode_into(data, chunk)
         put(chunk, part, values)
-        return self.encode(chunk)
+        return None if self.spec.is_fill(chunk) else self.encode(chunk)
+
+    def decode_step(
+        self, data: Value, work: AnyArray, where: Part, part: Part, extent: int
+    ) -> None:
+        """
+        Decode what a step of a plan asks for to its place in the working array.
+
+        Args:
+            data: The bytes of the chunk.
+
+            work: The working array of the plan.
+
+            where: The place in it.
+
+            part: The part of the chunk.
+
+            extent: `WHOLE` if the part is the chunk.
+
+        Raises:
+            CodecError: As `decode_into`.
+        """
+        if isinstance(where, tuple):
+            self.decode_into(data, view(work, where), None if extent == WHOLE else part)
+        else:
+            values = np.empty(part_shape(part), self.spec.dtype)
+            self.decode_into(data, values, part)
+            put(work, where, values)
 
 
 def check_keys(
-    configuration: Mapping[str, JSON], *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    configuration: Mapping[str, JSON],
+    *,
+    required: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
 ) -> None:
     """
     Check that a configuration has all the keys that it must have, and no other than it may have.
@@ -281,3 +374,34 @@ def check_keys(
         if key not in required and key not in optional:
             allowed = ", ".join((*required, *optional)) or "none"
             raise MetadataError(f"unknown key (known: {allowed})", field=key)
+
+
+def within(error: MetadataError, field: str) -> MetadataError:
+    """The same error, seen from the document that has the faulty part under `field`."""
+    inner = error.field
+    if inner is not None:
+        field = f"{field}{inner}" if inner.startswith("[") else f"{field}.{inner}"
+    return MetadataError(
+        error.reason,
+        document=error.document,
+        field=field,
+        expected=error.expected,
+        found=error.found,
+    )
+
+
+def _contiguous(chunk: AnyArray) -> Iterator[AnyArray]:
+    """
+    The elements of an array, in any order, as C-contiguous arrays; copied in pieces if they must
+    be.
+    """
+    if chunk.flags.c_contiguous:
+        yield chunk
+    elif chunk.flags.f_contiguous:
+        yield chunk.T
+    elif chunk.nbytes <= 4 * PATTERN_BYTES or not chunk.ndim:
+        yield np.ascontiguousarray(chunk)
+    else:
+        rows = max(1, len(chunk) * 4 * PATTERN_BYTES // chunk.nbytes)
+        for start in range(0, len(chunk), rows):
+            yield from _contiguous(chunk[start : start + rows] if len(chunk) > 1 else chunk[0])
