@@ -1,8 +1,10 @@
 """
 Time, and what waits for it.
 
-Every delay, deadline and lock that is held across a store call comes from a `Clock`, so that a simulated
-clock can order the threads. No other module of storekit calls a function of `time`; lint sees to it.
+Every delay, deadline and lock that is held across a store call comes from a `Clock`, so that a
+simulated
+clock can order the threads. No other module of storekit calls a function of `time`; lint sees to
+it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
+from types import TracebackType
 from typing import Protocol
 
 __all__ = ["REAL_CLOCK", "Clock", "Lock", "RealClock"]
@@ -21,7 +24,13 @@ class Lock(Protocol):
     def __enter__(self) -> object:
         """Wait until the lock is free, and take it."""
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
         """Give it back."""
 
 

@@ -27,7 +27,8 @@ Every error storekit raises, in one tree.
       NodeTypeError (TypeError)       a group where an array was asked for, or the reverse
       MissingExtraError (ImportError) an optional dependency; the message names the extra
 
-`KeyNotFoundError` is not an `OSError`: code that catches `OSError` around a store call must not take
+`KeyNotFoundError` is not an `OSError`: code that catches `OSError` around a store call must not
+take
 absence for failure, nor failure for absence.
 """
 
@@ -192,7 +193,9 @@ class MetadataError(StorekitError, ValueError):
         self.document, self.field, self.expected, self.found = document, field, expected, found
         self.reason = message
         if expected is not None:
-            message = f"{message + ': ' if message else ''}expected {expected}, found {_short(found)}"
+            message = (
+                f"{message + ': ' if message else ''}expected {expected}, found {_short(found)}"
+            )
         where = ": ".join(part for part in (document, field) if part)
         super().__init__(f"{where}: {message}" if where else message)
 

@@ -1,8 +1,10 @@
 """
 Who runs what: inline in the caller's thread, or by several workers that pull from one plan.
 
-The caller of `run` is always one of its workers, and takes back the helpers that have not begun when it has
-nothing left to do. So a plan makes progress even when every thread of the pool is taken, and tasks may
+The caller of `run` is always one of its workers, and takes back the helpers that have not begun
+when it has
+nothing left to do. So a plan makes progress even when every thread of the pool is taken, and tasks
+may
 themselves call `run`: nothing waits for a thread of the pool to become free.
 """
 
@@ -48,7 +50,12 @@ def submit(
 
 
 def run(
-    items: Iterable[T], work: Callable[[Iterable[T]], None], *, clock: Clock, workers: int, batch: int = 1
+    items: Iterable[T],
+    work: Callable[[Iterable[T]], None],
+    *,
+    clock: Clock,
+    workers: int,
+    batch: int = 1,
 ) -> None:
     """
     Hand out all `items`, in order and in batches, to calls of `work`, and return when all is done.
@@ -60,19 +67,22 @@ def run(
 
         clock: Whose threads help.
 
-        workers: The most threads to work on the plan, the caller's included. With 1 everything runs inline.
+        workers: The most threads to work on the plan, the caller's included. With 1 everything runs
+            inline.
 
         batch: How many items a worker takes at a time.
 
     Raises:
-        BaseException: The first error of `work`. No further batch is begun, and those begun have ended.
+        BaseException: The first error of `work`. No further batch is begun, and those begun have
+            ended.
     """
     if workers <= 1:
         work(items)
         return
     plan = _Plan(items, work, batch)
     executor = _executor(clock, workers)
-    # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out at once.
+    # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out
+    # at once.
     helpers = [executor.submit(plan.pull) for _ in range(workers - 1)]
     plan.pull()
     for helper in helpers:
@@ -88,9 +98,7 @@ def run(
 class _Plan:
     """What the workers of one `run` share."""
 
-    def __init__(
-        self, items: Iterable[T], work: Callable[[Iterable[T]], None], batch: int
-    ) -> None:
+    def __init__(self, items: Iterable[T], work: Callable[[Iterable[T]], None], batch: int) -> None:
         self._items, self._work, self._batch = iter(items), work, batch
         self._lock = threading.Lock()
         self.error: BaseException | None = None

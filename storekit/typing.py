@@ -9,7 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
 
-__all__ = ["JSON", "AnyArray", "ByteRange", "BytesLike", "Fetch", "KeyRange", "KeyValue", "Shape", "Value"]
+__all__ = [
+    "JSON",
+    "AnyArray",
+    "ByteRange",
+    "BytesLike",
+    "Fetch",
+    "KeyRange",
+    "KeyValue",
+    "Shape",
+    "Value",
+]
 
 BytesLike: TypeAlias = Buffer
 """What a caller may hand in as bytes: anything with the buffer protocol, contiguous or not."""
@@ -18,7 +28,9 @@ Value: TypeAlias = bytes | memoryview
 """What a store hands out: read-only, contiguous, format ``B``."""
 
 ByteRange: TypeAlias = tuple[int, int | None]
-"""``(start, length)``: a negative start counts from the end, a length of None reaches to the end."""
+"""
+``(start, length)``: a negative start counts from the end, a length of None reaches to the end.
+"""
 
 KeyRange: TypeAlias = tuple[str, int, int | None]
 KeyValue: TypeAlias = tuple[str, int, BytesLike]

@@ -7,7 +7,7 @@ Source: Zarr v3 core specification, "Chunk key encoding": ``default`` is ``c/1/2
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,9 +26,6 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,18}")
 class KeyEncoding:
     """
     A way to spell the keys of chunks, relative to the array.
-
-    For speed, a key is also ``prefix + separator.join(labels)``, with one decimal label an axis;
-    and `scalar` where there are no axes.
 
     Args:
         kind: ``"default"`` or ``"v2"``.
@@ -93,6 +90,12 @@ class KeyEncoding:
         """The key of the chunk at this place in the grid."""
         labels = [str(index) for index in indices]
         return self.prefix + self.separator.join(labels) if labels else self.scalar
+
+    def namer(self, path: str) -> Callable[[tuple[str, ...]], str]:
+        """A function from a chunk's indices as decimal texts to its key, which begins with `path`."""
+        head, join = path + self.prefix, self.separator.join
+        scalar = path + self.scalar
+        return lambda labels: head + join(labels) if labels else scalar
 
     def indices(self, name: str, ndim: int) -> tuple[int, ...] | None:
         """The place in a grid of `ndim` axes that a key stands for; None if it stands for none."""

@@ -1,12 +1,16 @@
 """
 What an index expression means for an array of a given shape.
 
-Every kind of indexing ends in one form: for each axis an ascending range or an array of indices, and the
-axes whose index arrays are zipped. What numpy's syntax adds (dropped and new axes, reversed ones, the place of
-the zipped axes in the result) is kept as a recipe that turns the result into the working array of a plan,
+Every kind of indexing ends in one form: for each axis an ascending range or an array of indices,
+and the
+axes whose index arrays are zipped. What numpy's syntax adds (dropped and new axes, reversed ones,
+the place of
+the zipped axes in the result) is kept as a recipe that turns the result into the working array of a
+plan,
 where possible as a view.
 
-Source: the numpy user guide, "Indexing on ndarrays"; numpy enhancement proposal 21 for `oindex` and `vindex`.
+Source: the numpy user guide, "Indexing on ndarrays"; numpy enhancement proposal 21 for `oindex` and
+`vindex`.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from storekit.errors import SelectionError, ShapeError
+from storekit.selection.part import view
 from storekit.typing import AnyArray, DType, Shape
 
 __all__ = ["Selection", "select", "select_blocks", "select_orthogonal", "select_vectorised"]
@@ -38,7 +43,8 @@ class Selection:
 
         shape: The shape of the result, as numpy would give it.
 
-        recipe: How the result is indexed to become the working array, before points are moved in front.
+        recipe: How the result is indexed to become the working array, before points are moved in
+            front.
 
         block: The place and the shape of the zipped axes in the result; None without points.
     """
@@ -53,18 +59,14 @@ class Selection:
         """A new array for the result, and the view of it that is the working array."""
         if self.block is None:
             result = np.empty(self.shape, dtype)
-            return result, result[(*self.recipe, ...)]  # the ellipsis keeps 0-d an array
+            return result, view(result, self.recipe)
         at, block = self.block
         rest = [len(axis) for i, axis in enumerate(self.axes) if i not in self.points]
         work = np.empty((len(self.axes[self.points[0]]), *rest), dtype)
         inside = work.reshape((*block, *rest))
         inside = np.moveaxis(inside, range(len(block)), range(at, at + len(block)))
-        return inside[self._undo()], work
-
-    def _undo(self) -> tuple[int | slice | None, ...]:
-        """What turns an array without new axes, in ascending order, into the result."""
-        swapped = (None if step == 0 else step for step in self.recipe if step is not None)
-        return (*swapped, ...)  # type: ignore[return-value]
+        # The recipe, undone: ranges are reversed again, and new axes are there.
+        return view(inside, (None if step == 0 else step for step in self.recipe)), work
 
     def arrange(self, values: AnyArray) -> AnyArray:
         """
@@ -82,7 +84,7 @@ class Selection:
             raise ShapeError(
                 f"cannot write values of shape {values.shape} to a selection of shape {self.shape}"
             ) from None
-        values = values[(*self.recipe, ...)]
+        values = view(values, self.recipe)
         if self.block is None:
             return values
         at, block = self.block
@@ -92,7 +94,8 @@ class Selection:
 
 def select(selection: Any, shape: Shape) -> Selection:
     """
-    ``array[selection]`` as numpy reads it: ints, slices, ellipsis, newaxis, integer and boolean arrays.
+    ``array[selection]`` as numpy reads it: ints, slices, ellipsis, newaxis, integer and boolean
+    arrays.
 
     Raises:
         SelectionError: If the selection does not fit the shape or is of no kind that numpy knows.
@@ -101,7 +104,8 @@ def select(selection: Any, shape: Shape) -> Selection:
     if not any(isinstance(item, np.ndarray) for item in items):
         return _outer(items, shape)
     zipped = [i for i, item in enumerate(items) if isinstance(item, np.ndarray | int)]
-    # numpy leaves the zipped axes in place if nothing stands between them, not even an ellipsis that is
+    # numpy leaves the zipped axes in place if nothing stands between them, not even an ellipsis
+    # that is
     # short for no axis; else it puts them in front.
     together = zipped[-1] - zipped[0] == len(zipped) - 1 and not zipped[0] < gap <= zipped[-1]
     return _zip(items, shape, zipped[0] if together else 0)
@@ -115,39 +119,51 @@ def select_vectorised(selection: Any, shape: Shape) -> Selection:
         SelectionError: As for `select`.
     """
     items, _ = _expand(selection, shape)
-    return _zip(items, shape, 0) if any(isinstance(i, np.ndarray) for i in items) else _outer(items, shape)
+    return (
+        _zip(items, shape, 0)
+        if any(isinstance(i, np.ndarray) for i in items)
+        else _outer(items, shape)
+    )
 
 
 def select_orthogonal(selection: Any, shape: Shape) -> Selection:
     """
-    ``array.oindex[selection]``: each axis by itself, by an int, a slice, or a 1-d array of indices or booleans.
+    ``array.oindex[selection]``: each axis by itself, by an int, a slice, or a 1-d array of indices
+    or booleans.
 
     Raises:
         SelectionError: As for `select`, and for arrays of more dimensions.
     """
     for item in selection if isinstance(selection, tuple) else (selection,):
         if _is_array(item) and np.ndim(item) != 1:
-            raise SelectionError(f"oindex takes 1-d arrays, found one of {np.ndim(item)} dimensions")
+            raise SelectionError(
+                f"oindex takes 1-d arrays, found one of {np.ndim(item)} dimensions"
+            )
     return _outer(_expand(selection, shape)[0], shape)
 
 
 def select_blocks(selection: Any, shape: Shape, chunks: Shape) -> Selection:
     """
-    ``array.blocks[selection]``: whole chunks, by their indices in the grid; ints and slices of step 1.
+    ``array.blocks[selection]``: whole chunks, by their indices in the grid; ints and slices of step
+    1.
 
     Raises:
         SelectionError: If a block lies outside the grid, or a slice has a step.
     """
     grid = tuple(-(-size // chunk) for size, chunk in zip(shape, chunks, strict=True))
     elements: list[slice] = []
-    for item, size, chunk, count in zip(_expand(selection, grid)[0], shape, chunks, grid, strict=False):
+    for item, size, chunk, count in zip(
+        _expand(selection, grid)[0], shape, chunks, grid, strict=False
+    ):
         if isinstance(item, int):
             blocks = range(item, item + 1)
         elif isinstance(item, slice) and item.step in (None, 1):
             blocks = range(*item.indices(count))
         else:
             raise SelectionError(f"blocks takes ints and slices of step 1, found {item!r}")
-        elements.append(slice(blocks.start * chunk, min(max(blocks.start, blocks.stop) * chunk, size)))
+        elements.append(
+            slice(blocks.start * chunk, min(max(blocks.start, blocks.stop) * chunk, size))
+        )
     return _outer(cast("list[_Index]", elements), shape)
 
 
@@ -183,10 +199,14 @@ def _zip(items: list[_Index], shape: Shape, at: int) -> Selection:
         block = np.broadcast_shapes(*(np.shape(a) for a in arrays))
     except ValueError:
         shapes = ", ".join(str(np.shape(a)) for a in arrays)
-        raise SelectionError(f"index arrays do not broadcast together: their shapes are {shapes}") from None
+        raise SelectionError(
+            f"index arrays do not broadcast together: their shapes are {shapes}"
+        ) from None
     axes: list[range | AnyArray] = []
     points: list[int] = []
-    around: list[tuple[int, int | slice]] = []  # length in the result, and recipe, of all but the points
+    around: list[
+        tuple[int, int | slice]
+    ] = []  # length in the result, and recipe, of all but the points
     before = 0
     for place, item in enumerate(items):
         if isinstance(item, np.ndarray | int):
@@ -211,7 +231,8 @@ def _zip(items: list[_Index], shape: Shape, at: int) -> Selection:
 
 def _expand(selection: Any, shape: Shape) -> tuple[list[_Index], int]:
     """
-    The items of a selection with the ellipsis spelled out, masks as index arrays, everything in bounds;
+    The items of a selection with the ellipsis spelled out, masks as index arrays, everything in
+    bounds;
     and where the ellipsis stood, given or implied.
     """
     given = selection if isinstance(selection, tuple) else (selection,)
@@ -233,7 +254,8 @@ def _expand(selection: Any, shape: Shape) -> tuple[list[_Index], int]:
         expected = next(sizes, None) if isinstance(item, np.ndarray) else None
         if expected is not None and expected != shape[axis]:
             raise SelectionError(
-                f"a boolean index of length {expected} does not fit axis {axis} of size {shape[axis]}"
+                f"a boolean index of length {expected} does not fit axis {axis}"
+                f" of size {shape[axis]}"
             )
         items[i] = _in_bounds(item, axis, shape[axis])
         axis += 1
@@ -266,7 +288,9 @@ def _convert(item: Any) -> list[_Index]:
 
 
 def _is_array(item: Any) -> bool:
-    return isinstance(item, np.ndarray | list | range) or (hasattr(item, "__array__") and np.ndim(item) > 0)
+    return isinstance(item, np.ndarray | list | range) or (
+        hasattr(item, "__array__") and np.ndim(item) > 0
+    )
 
 
 def _mask_sizes(given: tuple[Any, ...]) -> list[int | None]:

@@ -1,19 +1,21 @@
 """
 Which part of a chunk, or of the working array, a step of a plan touches.
 
-A part keeps the rank of what it selects from, with one exception: points, whose axes become one axis in front.
+A part keeps the rank of what it selects from, with one exception: points, whose axes become one
+axis in front.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from storekit.typing import AnyArray, Shape
 
-__all__ = ["Box", "Mesh", "Part", "Points", "part_axes", "part_shape", "put", "take"]
+__all__ = ["Box", "Mesh", "Part", "Points", "part_axes", "part_shape", "put", "take", "view"]
 
 Box: TypeAlias = tuple[slice, ...]
 """One slice an axis, each with a start, a stop and a positive step; a view of the array."""
@@ -25,7 +27,7 @@ class Mesh:
 
     axes: tuple[slice | AnyArray, ...]
 
-    def index(self) -> tuple[slice | AnyArray, ...]:
+    def index(self) -> Any:
         """What to index an array with."""
         if sum(isinstance(axis, np.ndarray) for axis in self.axes) <= 1:
             return self.axes  # a lone index array stays in its place among slices
@@ -49,6 +51,10 @@ class Points:
     coords: tuple[AnyArray, ...]
     rest: tuple[slice, ...]
 
+    def index(self) -> Any:
+        """What to index an array with that has the axes of the points in front."""
+        return (*self.coords, *self.rest)
+
     def view(self, array: AnyArray) -> AnyArray:
         """The array with the axes of the points in front."""
         others = [axis for axis in range(array.ndim) if axis not in self.axes]
@@ -58,13 +64,18 @@ class Points:
 Part: TypeAlias = Box | Mesh | Points
 
 
+def view(array: AnyArray, box: Iterable[int | slice | None]) -> AnyArray:
+    """A basic selection as a view, even where it leaves no axis and numpy would give a scalar."""
+    return _pick(array, (*box, ...))
+
+
 def take(array: AnyArray, part: Part) -> AnyArray:
     """The part of an array: a view for a box, a copy otherwise."""
     if isinstance(part, Mesh):
-        return array[part.index()]
+        return _pick(array, part.index())
     if isinstance(part, Points):
-        return part.view(array)[(*part.coords, *part.rest)]
-    return array[(*part, ...)]  # the ellipsis keeps a 0-d array an array
+        return _pick(part.view(array), part.index())
+    return view(array, part)
 
 
 def put(array: AnyArray, part: Part, values: AnyArray) -> None:
@@ -72,7 +83,7 @@ def put(array: AnyArray, part: Part, values: AnyArray) -> None:
     if isinstance(part, Mesh):
         array[part.index()] = values
     elif isinstance(part, Points):
-        part.view(array)[(*part.coords, *part.rest)] = values
+        part.view(array)[part.index()] = values
     else:
         array[part] = values
 
@@ -86,14 +97,23 @@ def part_shape(part: Part) -> Shape:
 
 
 def part_axes(part: Part) -> tuple[tuple[range | AnyArray, ...], tuple[int, ...]]:
-    """The part as a plan takes it: one range or index array an axis, and the axes that are zipped."""
+    """
+    The part as a plan takes it: one range or index array an axis, and the axes that are zipped.
+    """
     if not isinstance(part, Points):
         axes = part.axes if isinstance(part, Mesh) else part
         return tuple(_as_range(axis) for axis in axes), ()
     rest = iter(part.rest)
     coords = dict(zip(part.axes, part.coords, strict=True))
     ndim = len(part.axes) + len(part.rest)
-    return tuple(coords[a] if a in coords else _as_range(next(rest)) for a in range(ndim)), part.axes
+    return tuple(
+        coords[a] if a in coords else _as_range(next(rest)) for a in range(ndim)
+    ), part.axes
+
+
+def _pick(array: AnyArray, index: Any) -> AnyArray:
+    picked: AnyArray = array[index]
+    return picked
 
 
 def _as_range(axis: slice | AnyArray) -> range | AnyArray:
@@ -105,4 +125,6 @@ def _as_array(axis: slice | AnyArray) -> AnyArray:
 
 
 def _length(axis: slice | AnyArray) -> int:
-    return len(range(axis.start, axis.stop, axis.step or 1)) if isinstance(axis, slice) else len(axis)
+    return (
+        len(range(axis.start, axis.stop, axis.step or 1)) if isinstance(axis, slice) else len(axis)
+    )

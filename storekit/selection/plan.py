@@ -1,9 +1,12 @@
 """
 From a selection to the chunks that it touches.
 
-A plan yields one step a chunk: a name for the chunk, where in the working array its part belongs, which part
-of the chunk that is, and how much of the chunk it covers. Plans are lazy: boxes of at most `BOX` chunks are
-laid out at a time, each as the product of columns, one an axis, so that a step costs C iterators only.
+A plan yields one step a chunk: a name for the chunk, where in the working array its part belongs,
+which part
+of the chunk that is, and how much of the chunk it covers. Plans are lazy: boxes of at most `BOX`
+chunks are
+laid out at a time, each as the product of columns, one an axis, so that a step costs C iterators
+only.
 
 Pure functions, no I/O.
 """
@@ -62,17 +65,20 @@ class GridPlan(Generic[L, K]):
         axes: For every axis of the array a range with a positive step, or an array of indices, all
             within the shape.
 
-        points: The axes whose index arrays, all of one length, are zipped; those of other axes are crossed.
+        points: The axes whose index arrays, all of one length, are zipped; those of other axes are
+            crossed.
 
         shape: The shape of the array.
 
         chunks: The shape of its chunks.
 
-        label: Makes of a chunk's index on one axis what `join` takes; called with the axis and the index.
+        label: Makes of a chunk's index on one axis what `join` takes; called with the axis and the
+            index.
 
         join: Makes of the labels of all axes the name of the chunk.
 
-    The working array, of which every step names a place, has the lengths of `axes` as its shape; with
+    The working array, of which every step names a place, has the lengths of `axes` as its shape;
+    with
     points, their axes are one axis in front.
     """
 
@@ -89,7 +95,9 @@ class GridPlan(Generic[L, K]):
         self._points = tuple(points)
         self._coords = [(i, np.asarray(axes[i]), chunks[i]) for i in self._points]
         self._axes = [
-            _RangeAxis(i, axis, shape[i], chunks[i]) if isinstance(axis, range) else _IndexAxis(i, axis, chunks[i])
+            _RangeAxis(i, axis, shape[i], chunks[i])
+            if isinstance(axis, range)
+            else _IndexAxis(i, axis, chunks[i])
             for i, axis in enumerate(axes)
             if i not in self._points
         ]
@@ -110,7 +118,9 @@ class GridPlan(Generic[L, K]):
 
     def _box_steps(self) -> Iterator[tuple[K, Any, Any, int]]:
         for box in _boxes([len(axis) for axis in self._axes]):
-            columns = [axis.columns(run, self._label) for axis, run in zip(self._axes, box, strict=True)]
+            columns = [
+                axis.columns(run, self._label) for axis, run in zip(self._axes, box, strict=True)
+            ]
             names = map(self._join, product(*(c[0] for c in columns)))
             wheres: Iterator[Any] = product(*(c[1] for c in columns))
             parts: Iterator[Any] = product(*(c[2] for c in columns))
@@ -128,12 +138,16 @@ class GridPlan(Generic[L, K]):
         in_order = sorted(range(ndim), key=slots.__getitem__)
         for first, last in runs:
             labels = [
-                self._label(axis, int(ids[first])) for axis, ids in zip(self._points, chunk_of, strict=True)
+                self._label(axis, int(ids[first]))
+                for axis, ids in zip(self._points, chunk_of, strict=True)
             ]
             coords = tuple(ids[first:last] for ids in local)
             places = order[first:last]
             for box in _boxes([len(axis) for axis in self._axes]):
-                columns = [axis.columns(run, self._label) for axis, run in zip(self._axes, box, strict=True)]
+                columns = [
+                    axis.columns(run, self._label)
+                    for axis, run in zip(self._axes, box, strict=True)
+                ]
                 for rest in product(*(zip(*c[:3], strict=True) for c in columns)):
                     every = [*labels, *(entry[0] for entry in rest)]
                     yield (
@@ -144,7 +158,9 @@ class GridPlan(Generic[L, K]):
                     )
 
     def _grouped(self) -> tuple[AnyArray, list[tuple[int, int]]]:
-        """An order in which the points of a chunk are neighbours, and the run of each chunk in it."""
+        """
+        An order in which the points of a chunk are neighbours, and the run of each chunk in it.
+        """
         ids = [coords // size for _, coords, size in self._coords]
         order = np.lexsort(ids[::-1])
         return order, _runs(*(axis[order] for axis in ids))
@@ -178,7 +194,8 @@ class _RangeAxis:
                 index, low, high = picked[i] // chunk, i, i + 1
             else:
                 index = self._first + i
-                # The first elements at or after the chunk's beginning and after its end, counted in steps.
+                # The first elements at or after the chunk's beginning and after its end, counted in
+                # steps.
                 low = max(-((start - index * chunk) // step), 0)
                 high = min(-((start - (index + 1) * chunk) // step), len(picked))
             base = index * chunk
@@ -218,7 +235,12 @@ class _IndexAxis:
             wheres: list[slice | AnyArray] = [slice(first, last, 1) for first, last in spans]
         else:
             wheres = [self._order[first:last] for first, last in spans]
-        return labels, wheres, [self._local[first:last] for first, last in spans], [PARTIAL] * len(spans)
+        return (
+            labels,
+            wheres,
+            [self._local[first:last] for first, last in spans],
+            [PARTIAL] * len(spans),
+        )
 
 
 def _runs(*columns: AnyArray) -> list[tuple[int, int]]:

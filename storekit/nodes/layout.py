@@ -1,0 +1,125 @@
+"""How a new array is divided: chunk shapes, shards and the codecs for them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from storekit.codecs.base import ChunkSpec, Codec
+from storekit.codecs.pipeline import Pipeline
+from storekit.codecs.sharding import ShardingCodec
+from storekit.errors import MetadataError
+from storekit.nodes.chunk_keys import KeyEncoding
+from storekit.nodes.dtypes import data_type_from_numpy
+from storekit.nodes.fill import cast_fill
+from storekit.nodes.metadata import ArrayMetadata
+from storekit.typing import JSON, Shape
+
+__all__ = ["auto_chunks", "check_shape", "new_metadata"]
+
+_TARGET = 1 << 20
+"""
+Bytes in a chunk, where the user leaves it to us: what reads at full speed from a disk, and in a
+fraction of a
+second over a phone.
+"""
+
+
+def auto_chunks(shape: Shape, itemsize: int) -> Shape:
+    """
+    A chunk shape of at most 1 MiB, made by halving the longest side until it fits; 1 for empty
+    sides.
+    """
+    chunks = [max(size, 1) for size in shape]
+    total = max(itemsize, 1)
+    for size in chunks:
+        total *= size
+    while total > _TARGET and max(chunks) > 1:
+        longest = chunks.index(max(chunks))
+        total //= chunks[longest]
+        chunks[longest] = -(-chunks[longest] // 2)
+        total *= chunks[longest]
+    return tuple(chunks)
+
+
+def check_shape(
+    shape: int | Iterable[int], field: str, *, least: int, ndim: int | None = None
+) -> Shape:
+    """
+    A shape as a tuple of plain ints; a lone int stands for one dimension.
+
+    Raises:
+        MetadataError: If it is no shape, a side is less than `least`, or the rank is not `ndim`.
+    """
+    given: Any = shape
+    try:
+        sides = tuple(operator.index(n) for n in ((given,) if _is_int(given) else given))
+    except TypeError:
+        raise MetadataError(
+            field=field, expected="an int or a sequence of ints", found=given
+        ) from None
+    if any(not least <= n < 2**63 for n in sides):
+        raise MetadataError(field=field, expected=f"lengths from {least} to 2**63 - 1", found=given)
+    if ndim is not None and len(sides) != ndim:
+        raise MetadataError(field=field, expected=f"{ndim} lengths, one a dimension", found=given)
+    return sides
+
+
+def new_metadata(
+    document: str,
+    *,
+    shape: Any,
+    dtype: Any,
+    chunks: Any,
+    shards: Any,
+    codecs: str | Sequence[Codec | JSON],
+    fill_value: Any,
+    dimension_names: Sequence[str | None] | None,
+    attributes: Mapping[str, JSON] | None,
+    key_encoding: JSON,
+) -> ArrayMetadata:
+    """
+    The metadata of a new array; the arguments are those of `ZarrArray.create`.
+
+    Raises:
+        MetadataError: If they do not fit together, as a reader of the document would say.
+    """
+    if shape is None or dtype is None:
+        missing = "shape" if shape is None else "dtype"
+        raise MetadataError(
+            document=document, field=missing, expected="a value, or data", found=None
+        )
+    data_type = data_type_from_numpy(dtype)
+    sides = check_shape(shape, "shape", least=0)
+    if isinstance(chunks, str):
+        if chunks != "auto":
+            raise MetadataError(field="chunks", expected="a shape or 'auto'", found=chunks)
+        chunk_shape = auto_chunks(sides, data_type.numpy.itemsize)
+    else:
+        chunk_shape = check_shape(chunks, "chunks", least=1, ndim=len(sides))
+    shard_shape = (
+        None if shards is None else check_shape(shards, "shards", least=1, ndim=len(sides))
+    )
+    fill = cast_fill(fill_value, data_type)
+    chosen = Pipeline.of(codecs, ChunkSpec(chunk_shape, data_type.numpy, fill)).codecs
+    metadata = ArrayMetadata(
+        shape=sides,
+        data_type=data_type,
+        chunk_shape=shard_shape or chunk_shape,
+        key_encoding=_key_encoding(key_encoding),
+        fill_value=fill,
+        codecs=chosen if shard_shape is None else (ShardingCodec(chunk_shape, chosen),),
+        attributes=dict(attributes or {}),
+        dimension_names=None if dimension_names is None else tuple(dimension_names),
+    )
+    # What is written must pass our own reader, which checks what the parts cannot check alone.
+    return ArrayMetadata.from_json(metadata.to_bytes(), document)
+
+
+def _key_encoding(given: JSON) -> KeyEncoding:
+    return KeyEncoding("default", given) if given in ("/", ".") else KeyEncoding.from_json(given)
+
+
+def _is_int(value: object) -> bool:
+    return hasattr(value, "__index__")

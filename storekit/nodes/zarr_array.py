@@ -1,0 +1,364 @@
+"""Zarr arrays: chunks as values in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from storekit.codecs.base import Codec
+from storekit.codecs.sharding import ShardingCodec
+from storekit.errors import SelectionError, ShapeError, UnsupportedError
+from storekit.nodes.array import Array, as_values
+from storekit.nodes.chunkio import ChunkIO
+from storekit.nodes.layout import check_shape, new_metadata
+from storekit.nodes.metadata import ArrayMetadata
+from storekit.nodes.naming import check_name, document_key
+from storekit.nodes.zarr_node import ZarrNode, create_document
+from storekit.pool import submit
+from storekit.selection.parse import Selection, select, select_blocks
+from storekit.selection.part import view
+from storekit.stores.base import ListableStore, ReadableStore
+from storekit.typing import JSON, AnyArray, DType, Shape
+
+__all__ = ["ZarrArray"]
+
+T = TypeVar("T")
+
+
+class ZarrArray(ZarrNode, Array):
+    """
+    An array whose chunks are values in a store, described by a ``zarr.json``.
+
+    The object holds no elements: every read asks the store. The shape and the attributes are those
+    of the
+    moment it was opened (see `refresh`), but for changes made through it.
+
+    Threads: safe. Writes to separate elements never undo each other, not even within one chunk;
+    among
+    processes likewise, where the store has compare-and-set.
+
+    Source: Zarr v3 core specification.
+    """
+
+    _kind = ArrayMetadata
+    _metadata: ArrayMetadata
+
+    def _install(self, metadata: ArrayMetadata) -> None:
+        prefix = f"{self._path}/" if self._path else ""
+        self._io = ChunkIO(
+            self._store, metadata.shape, metadata.coder, metadata.key_encoding.namer(prefix)
+        )
+        self._metadata = metadata
+
+    @classmethod
+    def create(
+        cls,
+        store: ReadableStore,
+        path: str = "",
+        *,
+        shape: int | Iterable[int] | None = None,
+        dtype: Any = None,
+        data: Any = None,
+        chunks: int | Iterable[int] | str = "auto",
+        shards: int | Iterable[int] | None = None,
+        codecs: str | Sequence[Codec | JSON] = "b2nd",
+        fill_value: Any = None,
+        dimension_names: Sequence[str | None] | None = None,
+        attributes: Mapping[str, JSON] | None = None,
+        key_encoding: JSON = "/",
+        overwrite: bool = False,
+    ) -> Self:
+        """
+        Create an array, and the groups above it that are missing.
+
+        Args:
+            store: Where to.
+
+            path: The path of the array; the root by default.
+
+            shape: The length of every dimension; may be empty, and lengths may be 0. Defaults to
+                that of `data`.
+
+            dtype: Anything that numpy takes for a dtype, `str` for text and `bytes` for bytes of
+                any length,
+                or a Zarr data type by its name or as JSON. Defaults to that of `data`.
+
+            data: What to write at once.
+
+            chunks: The shape of a chunk, the least that is decoded at once; ``"auto"`` for at most
+                1 MiB.
+
+            shards: The shape of what is stored as one value: a multiple of `chunks`. None to store
+                every chunk by itself.
+
+            codecs: ``"b2nd"`` (every chunk a genuine ``.b2nd`` file, with checksums), or, for every
+                reader of
+                Zarr v3, ``"zstd"``, ``"blosc"``, ``"gzip"`` or ``"none"``, or
+                ``"imagecodecs_b2nd"``;
+                or a list of codecs, as objects or as JSON.
+
+            fill_value: What elements are that were never written. Defaults to zero, empty or NaT.
+
+            dimension_names: A name, or None, for every dimension.
+
+            attributes: JSON values by name.
+
+            key_encoding: How chunk keys are spelled: ``"/"`` for ``c/0/1``, ``"."`` for ``c.0.1``,
+                ``"v2"``
+                for ``0.1``; or as in metadata.
+
+            overwrite: Whether to remove what is at the path; otherwise that is an error.
+
+        Raises:
+            NodeExistsError: If something is at the path, or an array lies above it.
+
+            MetadataError: If the arguments do not fit together.
+
+            ReadOnlyError: If the store cannot be written.
+        """
+        path = check_name(path) if path.strip("/") else ""
+        if data is not None:
+            data = np.asarray(data)
+            shape, dtype = (
+                data.shape if shape is None else shape,
+                data.dtype if dtype is None else dtype,
+            )
+        metadata = new_metadata(
+            document_key(path),
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            shards=shards,
+            codecs=codecs,
+            fill_value=fill_value,
+            dimension_names=dimension_names,
+            attributes=attributes,
+            key_encoding=key_encoding,
+        )
+        create_document(store, path, metadata, overwrite=overwrite)
+        array = cls(store, path, metadata)
+        if data is not None:
+            array.write(data)
+        return array
+
+    @property
+    def shape(self) -> Shape:
+        """The length of every dimension. Assign to it, or call `resize`, to change it."""
+        return self._metadata.shape
+
+    @shape.setter
+    def shape(self, shape: Iterable[int]) -> None:
+        self.resize(shape)
+
+    @property
+    def dtype(self) -> DType:
+        """The numpy dtype of the elements. (The seed's `dtype`, a name, is `data_type`.)"""
+        return self._metadata.data_type.numpy
+
+    @property
+    def data_type(self) -> str:
+        """The name of the Zarr data type, such as ``"float32"``."""
+        return self._metadata.data_type.name
+
+    @property
+    def chunks(self) -> Shape:
+        """
+        The shape of a chunk: the least that is decoded at once. Within shards, that of the inner
+        chunks.
+        """
+        sharding = self._sharding
+        return sharding.chunk_shape if sharding else self._metadata.chunk_shape
+
+    @property
+    def shards(self) -> Shape | None:
+        """The shape of a shard: many chunks stored as one value. None without sharding."""
+        return self._metadata.chunk_shape if self._sharding else None
+
+    @property
+    def _sharding(self) -> ShardingCodec | None:
+        codec = self._metadata.codecs[0]
+        return codec if isinstance(codec, ShardingCodec) else None
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """The codecs, in the order of encoding."""
+        return self._metadata.codecs
+
+    @property
+    def fill_value(self) -> Any:
+        """What elements are that were never written."""
+        return self._metadata.fill_value
+
+    @property
+    def dimension_names(self) -> tuple[str | None, ...] | None:
+        """A name, or None, for every dimension; None if there are no names."""
+        return self._metadata.dimension_names
+
+    def _read(self, selection: Selection) -> AnyArray:
+        return self._io.read(selection)
+
+    def _read_into(self, selection: Selection, out: AnyArray) -> None:
+        self._io.read_into(selection, out)
+
+    def _write(self, selection: Selection, values: AnyArray) -> None:
+        self._io.write(selection, values)
+
+    def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
+        return submit(self._store.clock, self._store.concurrency, task, *args)
+
+    def get_chunk(self, index: int | Sequence[int]) -> AnyArray:
+        """
+        Read one chunk.
+
+        Args:
+            index: Its place in the grid of `chunks`; may be negative.
+
+        Returns:
+            A new array of the shape `chunks`. Beyond the edge of the array it holds the fill value.
+
+        Raises:
+            SelectionError: If there is no such chunk.
+        """
+        place = self._chunk_selection(index)
+        inside = place.shape
+        if inside == self.chunks:
+            return self._read(place)
+        chunk = self._metadata.spec.full(self.chunks)
+        self._read_into(place, chunk[tuple(slice(n) for n in inside)])
+        return chunk
+
+    def get_chunk_future(self, index: int | Sequence[int]) -> Future[AnyArray]:
+        """
+        Read one chunk in another thread.
+
+        Wait with ``future.result()``, for several with `concurrent.futures.wait`, or in asyncio
+        with
+        ``await asyncio.wrap_future(future)``.
+        """
+        return self._submit(self.get_chunk, index)
+
+    def set_chunk(self, data: Any, index: int | Sequence[int], check_empty: bool = True) -> None:
+        """
+        Write one chunk.
+
+        Args:
+            data: Of the shape `chunks`, or of the part of it that lies within the array; or a
+                scalar.
+
+            index: The chunk's place in the grid; may be negative.
+
+            check_empty: Whether a chunk that holds nothing but the fill value is removed instead of
+                stored.
+
+        Raises:
+            SelectionError: If there is no such chunk.
+
+            ShapeError: If the data has another shape.
+        """
+        place = self._chunk_selection(index)
+        values = as_values(data, self.dtype)
+        if values.shape == self.chunks:
+            values = view(values, (slice(n) for n in place.shape))
+        elif values.shape not in ((), place.shape):
+            raise ShapeError(f"a chunk has the shape {self.chunks}, found {values.shape}")
+        self._io.write(place, values, check_empty=check_empty)
+
+    def set_chunk_future(
+        self, data: Any, index: int | Sequence[int], check_empty: bool = True
+    ) -> Future[None]:
+        """Write one chunk in another thread; the data must not change until it is done."""
+        return self._submit(self.set_chunk, data, index, check_empty)
+
+    def _chunk_selection(self, index: int | Sequence[int]) -> Selection:
+        place = index if isinstance(index, tuple) else tuple(np.atleast_1d(index).tolist())
+        if len(place) != self.ndim or not all(hasattr(i, "__index__") for i in place):
+            raise SelectionError(f"a chunk's index is {self.ndim} ints, found {index!r}")
+        spans = select_blocks(place, self.shape, self.chunks).axes
+        return select(tuple(slice(axis[0], axis[-1] + 1) for axis in spans), self.shape)
+
+    def resize(self, shape: int | Iterable[int]) -> None:
+        """
+        Change the shape. Elements that are cut off are gone: growing again gives the fill value.
+
+        Args:
+            shape: The new length of every dimension.
+
+        Raises:
+            MetadataError: If it is no shape of this rank.
+
+            ReadOnlyError: If the store cannot be written.
+        """
+        sides = check_shape(shape, "shape", least=0, ndim=self.ndim)
+        before: list[Shape] = []
+
+        def change(metadata: ArrayMetadata) -> ArrayMetadata:
+            before[:] = [metadata.shape]
+            return replace(metadata, shape=sides)
+
+        self._edit(change)
+        self._clear_beyond(before[0])
+
+    def _clear_beyond(self, before: Shape) -> None:
+        """Give everything the fill value that a larger shape had and this one has not."""
+        old = ZarrArray(self._store, self._path, replace(self._metadata, shape=before))
+        for axis, (now, was) in enumerate(zip(self.shape, before, strict=True)):
+            if now < was:
+                old[(slice(None),) * axis + (slice(now, was),)] = self.fill_value
+
+    def append(self, data: Any, axis: int = 0) -> Shape:
+        """
+        Add data at the end of a dimension. Appends at the same time, from wherever, follow each
+        other.
+
+        Args:
+            data: With the array's lengths in all other dimensions.
+
+            axis: The dimension that grows.
+
+        Returns:
+            The new shape.
+
+        Raises:
+            ShapeError: If the data does not fit.
+        """
+        values = as_values(data, self.dtype)
+        if values.ndim != self.ndim or not -self.ndim <= axis < self.ndim:
+            raise ShapeError(
+                f"cannot append {values.ndim} dimensions to {self.ndim} along axis {axis}"
+            )
+        axis %= self.ndim
+        starts: list[int] = []
+
+        def change(metadata: ArrayMetadata) -> ArrayMetadata:
+            shape = metadata.shape
+            if shape[:axis] + shape[axis + 1 :] != values.shape[:axis] + values.shape[axis + 1 :]:
+                raise ShapeError(f"cannot append shape {values.shape} to {shape} along axis {axis}")
+            starts[:] = [shape[axis]]
+            grown = (*shape[:axis], shape[axis] + values.shape[axis], *shape[axis + 1 :])
+            return replace(metadata, shape=grown)
+
+        self._edit(change)
+        self[(slice(None),) * axis + (slice(starts[0], starts[0] + values.shape[axis]),)] = values
+        return self.shape
+
+    def stored_keys(self) -> list[str]:
+        """
+        The keys of the chunks (or shards) that are stored, sorted.
+
+        Raises:
+            UnsupportedError: If the store cannot list its keys.
+        """
+        if not isinstance(self._store, ListableStore):
+            raise UnsupportedError(
+                "the store cannot list its keys", store=self._store, op="list_prefix"
+            )
+        keys = self._store.list_prefix(f"{self._path}/" if self._path else "")
+        return [key for key in keys if key != document_key(self._path)]
+
+    def stored_nbytes(self) -> int:
+        """The size of all stored chunks, in bytes."""
+        return sum(map(self._store.getsize, self.stored_keys()))

@@ -1,0 +1,264 @@
+"""Zarr groups: nodes below a path of a store, found by listing or in consolidated metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from storekit.errors import NodeExistsError, NodeNotFoundError, NodeTypeError, UnsupportedError
+from storekit.nodes.group import Group
+from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
+from storekit.nodes.naming import check_name, document_key, hidden, join_path, normal_path
+from storekit.nodes.zarr_array import ZarrArray
+from storekit.nodes.zarr_node import ZarrNode, create_document, load_document, remove_node
+from storekit.pool import run
+from storekit.stores.base import Latency, ListableStore, ReadableStore
+from storekit.typing import JSON
+
+__all__ = ["ZarrGroup", "open_zarr"]
+
+
+class ZarrGroup(ZarrNode, Group):
+    """
+    A group of a Zarr hierarchy: a mapping from names to `ZarrGroup` and `ZarrArray`.
+
+    Opening it reads its own document and nothing else. Children are looked up when they are asked
+    for; all
+    of them come without further requests if the document holds consolidated metadata.
+
+    Threads: safe.
+
+    Source: Zarr v3 core specification, "Groups"; consolidated metadata as zarr-python writes it.
+    """
+
+    _kind = GroupMetadata
+    _metadata: GroupMetadata
+
+    @classmethod
+    def create(
+        cls,
+        store: ReadableStore,
+        path: str = "",
+        *,
+        attributes: Mapping[str, JSON] | None = None,
+        overwrite: bool = False,
+    ) -> Self:
+        """
+        Create a group, and the groups above it that are missing.
+
+        Args:
+            store: Where to.
+
+            path: The path of the group; the root by default.
+
+            attributes: JSON values by name.
+
+            overwrite: Whether to remove what is at the path; otherwise that is an error.
+
+        Raises:
+            NodeExistsError: If a node is at the path, or an array lies above it.
+
+            ReadOnlyError: If the store cannot be written.
+        """
+        path = check_name(path) if path.strip("/") else ""
+        metadata = GroupMetadata(attributes=dict(attributes or {}))
+        create_document(store, path, metadata, overwrite=overwrite)
+        return cls(store, path, metadata)
+
+    def create_group(
+        self, path: str, *, attributes: Mapping[str, JSON] | None = None, overwrite: bool = False
+    ) -> ZarrGroup:
+        """Create a group below this one; the arguments are those of `ZarrGroup.create`."""
+        group = ZarrGroup.create(
+            self._store, self._below(path), attributes=attributes, overwrite=overwrite
+        )
+        self._changed()
+        return group
+
+    def require_group(self, path: str) -> ZarrGroup:
+        """
+        The group at a path below this one, made if it is missing.
+
+        Raises:
+            NodeTypeError: If an array is there.
+        """
+        try:
+            return self.create_group(path)
+        except NodeExistsError:
+            node = self[path]
+        if not isinstance(node, ZarrGroup):
+            raise NodeTypeError(f"the node {node.path!r} is an array")
+        return node
+
+    def create_array(self, path: str, **options: Any) -> ZarrArray:
+        """Create an array below this group; the options are those of `ZarrArray.create`."""
+        array = ZarrArray.create(self._store, self._below(path), **options)
+        self._changed()
+        return array
+
+    def __setitem__(self, path: str, data: Any) -> None:
+        """Create an array of the shape, dtype and content of `data`."""
+        self.create_array(path, data=data)
+
+    def __delitem__(self, path: str) -> None:
+        """
+        Remove the node at a path below this group, and all below it.
+
+        Raises:
+            NodeNotFoundError: If there is none.
+        """
+        node = self[path]
+        remove_node(self._store, node.path)
+        self._changed()
+
+    def __iter__(self) -> Iterator[str]:
+        """
+        The names of the children, sorted.
+
+        Raises:
+            UnsupportedError: If the store cannot list its keys and there is no consolidated
+                metadata.
+        """
+        return iter(self._load_children())
+
+    def __len__(self) -> int:
+        return len(self._load_children())
+
+    @property
+    def children(self) -> dict[str, ZarrNode]:  # type: ignore[override]
+        """
+        The nodes directly in this group, by name, sorted. From a network, many are read at once.
+        """
+        return self._load_children()
+
+    @property
+    def _known(self) -> Mapping[str, JSON] | None:
+        """
+        The documents of all nodes below, by relative path, if consolidated metadata holds them.
+        """
+        consolidated = self._metadata.consolidated
+        return (
+            consolidated["metadata"] if consolidated and consolidated["kind"] == "inline" else None
+        )
+
+    def _child(self, name: str) -> ZarrNode:
+        if hidden(name):
+            raise NodeNotFoundError(
+                f"no node {name!r} in group {self._path!r}: such names are reserved"
+            )
+        known = self._known
+        path = join_path(self._path, normal_path(name))
+        if known is None:
+            return _node(self._store, path, load_document(self._store, path))
+        if name not in known:
+            raise NodeNotFoundError(
+                f"no node {name!r} in the consolidated metadata of group {self._path!r}"
+            )
+        metadata = parse_node(known[name], document_key(path))
+        if isinstance(metadata, GroupMetadata):
+            below = {
+                other[len(name) + 1 :]: node
+                for other, node in known.items()
+                if other.startswith(f"{name}/")
+            }
+            metadata = replace(metadata, consolidated=_consolidated(below))
+        child = _node(self._store, path, metadata)
+        child._on_change = self._changed
+        return child
+
+    def _load_children(self) -> dict[str, ZarrNode]:
+        known = self._known
+        if known is not None:
+            return {name: self._child(name) for name in sorted(known) if "/" not in name}
+        found: dict[str, ZarrNode] = {}
+
+        def load(names: Any) -> None:
+            for name in names:
+                try:
+                    found[name] = self._child(name)
+                except NodeNotFoundError:
+                    continue  # a prefix that is no node, such as an array's chunks
+
+        store, names = self._store, self._child_names()
+        workers = store.concurrency if store.latency >= Latency.NETWORK else 1
+        run(names, load, clock=store.clock, workers=min(workers, len(names)))
+        return dict(sorted(found.items()))
+
+    def _child_names(self) -> list[str]:
+        if not isinstance(self._store, ListableStore):
+            raise UnsupportedError(
+                f"group {self._path!r}: the store cannot list its keys,"
+                " and there is no consolidated metadata",
+                store=self._store,
+                op="list_dir",
+            )
+        prefix = f"{self._path}/" if self._path else ""
+        names = [
+            entry[len(prefix) : -1] for entry in self._store.list_dir(prefix) if entry.endswith("/")
+        ]
+        return [name for name in names if not hidden(name)]
+
+    def _changed(self) -> None:
+        """
+        Consolidated metadata that a change has made false is removed: better none than a wrong one.
+        """
+        if self._metadata.consolidated is not None:
+            self._edit(lambda metadata: replace(metadata, consolidated=None))
+
+    def consolidate(self) -> None:
+        """
+        Put the documents of all nodes below into this group's own, so that one request opens the
+        tree.
+
+        Later changes through nodes that were found by way of this group remove it again; changes
+        through
+        others do not, and readers that trust it then see the old state.
+
+        Raises:
+            UnsupportedError: If the store cannot list its keys.
+        """
+        live = ZarrGroup(self._store, self._path, replace(self._metadata, consolidated=None))
+        start = len(self._path) + 1 if self._path else 0
+        nodes = {node.path[start:]: node.metadata for node in _walk(live)}
+        self._edit(lambda metadata: replace(metadata, consolidated=_consolidated(nodes)))
+
+    def _below(self, path: str) -> str:
+        return join_path(self._path, normal_path(path))
+
+
+def open_zarr(store: ReadableStore, path: str = "") -> Any:
+    """
+    Open the group or array at a path.
+
+    Args:
+        store: Where the hierarchy lives.
+
+        path: The path in it; the root by default.
+
+    Returns:
+        A `ZarrGroup` or a `ZarrArray`.
+
+    Raises:
+        NodeNotFoundError: If there is no node.
+
+        MetadataError: If its document is malformed.
+    """
+    path = normal_path(path)
+    return _node(store, path, load_document(store, path))
+
+
+def _node(store: ReadableStore, path: str, metadata: ArrayMetadata | GroupMetadata) -> ZarrNode:
+    kind = ZarrArray if isinstance(metadata, ArrayMetadata) else ZarrGroup
+    return kind(store, path, metadata)
+
+
+def _walk(group: ZarrGroup) -> Iterator[ZarrNode]:
+    for node in group.children.values():
+        yield node
+        if isinstance(node, ZarrGroup):
+            yield from _walk(node)
+
+
+def _consolidated(documents: Mapping[str, JSON]) -> dict[str, JSON]:
+    return {"kind": "inline", "must_understand": False, "metadata": dict(documents)}

@@ -1,0 +1,299 @@
+"""
+What Zarr groups and arrays have in common: a document in a store, read once and edited with care.
+
+Source: Zarr v3 core specification, "Metadata" and "Hierarchy".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from storekit.errors import (
+    ConflictError,
+    KeyNotFoundError,
+    NodeExistsError,
+    NodeNotFoundError,
+    NodeTypeError,
+    ReadOnlyError,
+)
+from storekit.nodes.locks import value_lock
+from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
+from storekit.nodes.naming import ancestors, document_key, normal_path
+from storekit.nodes.node import Node
+from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
+from storekit.typing import JSON
+
+__all__ = ["ZarrNode", "create_document", "load_document", "remove_node"]
+
+Metadata: TypeAlias = ArrayMetadata | GroupMetadata
+
+
+class ZarrNode(Node):
+    """
+    A Zarr group or array.
+
+    Args:
+        store: Where the hierarchy lives.
+
+        path: The path in it.
+
+        metadata: The metadata document, where it is known already. Read from the store otherwise.
+
+    Raises:
+        NodeNotFoundError: If there is no node at the path.
+
+        NodeTypeError: If it is of the other kind.
+
+        MetadataError: If the document is malformed.
+
+    Threads: safe.
+    """
+
+    _kind: type[Metadata]
+
+    def __init__(
+        self,
+        store: ReadableStore,
+        path: str = "",
+        metadata: Mapping[str, JSON] | Metadata | None = None,
+    ) -> None:
+        self._store, self._path = store, normal_path(path)
+        if metadata is None:
+            metadata = load_document(store, self._path)
+        elif isinstance(metadata, Mapping):
+            metadata = parse_node(metadata, document_key(self._path))
+        if not isinstance(metadata, self._kind):
+            found = "an array" if isinstance(metadata, ArrayMetadata) else "a group"
+            raise NodeTypeError(
+                f"{document_key(self._path)}: {type(self).__name__} cannot stand for {found}"
+            )
+        self._install(metadata)
+        self._on_change: Callable[[], None] = _nothing
+
+    def _install(self, metadata: Any) -> None:
+        """Make `metadata` what the node goes by."""
+        self._metadata = metadata
+
+    @property
+    def store(self) -> ReadableStore:
+        """The store that the node lives in."""
+        return self._store
+
+    @property
+    def path(self) -> str:
+        """The path in the hierarchy, without a leading slash; ``""`` for the root."""
+        return self._path
+
+    @property
+    def metadata(self) -> dict[str, JSON]:
+        """The metadata document, as a new dict."""
+        document: dict[str, JSON] = self._metadata.to_json()
+        return document
+
+    def print_metadata(self) -> None:
+        """Print the metadata document."""
+        print(json.dumps(self.metadata, indent=2))
+
+    def refresh(self) -> None:
+        """Read the metadata again, to see what others have changed."""
+        self._install(type(self)(self._store, self._path)._metadata)
+
+    @property
+    def attributes(self) -> MutableMapping[str, JSON]:
+        """
+        The user's attributes: JSON values by name. Every change is written to the store at once.
+        """
+        return _Attributes(self)
+
+    @attributes.setter
+    def attributes(self, attributes: Mapping[str, JSON]) -> None:
+        self._edit(lambda metadata: replace(metadata, attributes=dict(attributes)))
+
+    @property
+    def _place(self) -> Hashable:
+        return self._store.identity, self._path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._store, self._path, self.metadata)
+
+    def _edit(self, change: Callable[[Any], Any]) -> None:
+        """Change the document that the store holds now, which others may have changed, too."""
+        store, key = _writable(self._store, "set"), document_key(self._path)
+        with value_lock(store, key):
+            while True:
+                try:
+                    if isinstance(store, ConditionalStore):
+                        data, version = store.get_versioned(key)
+                    else:
+                        data, version = self._store.get(key), None
+                except KeyNotFoundError:
+                    raise NodeNotFoundError(f"the node {self._path!r} has been deleted") from None
+                current = parse_node(data, key)
+                if not isinstance(current, self._kind):
+                    raise NodeTypeError(
+                        f"{key}: the node has been replaced by one of the other kind"
+                    )
+                metadata = change(current)
+                try:
+                    if isinstance(store, ConditionalStore):
+                        store.compare_and_set(key, metadata.to_bytes(), version)
+                    else:
+                        store.set(key, metadata.to_bytes())
+                except ConflictError:
+                    continue
+                break
+        self._install(metadata)
+        self._on_change()
+
+
+class _Attributes(MutableMapping[str, Any]):
+    """The attributes of a node as a mapping that persists."""
+
+    def __init__(self, node: ZarrNode) -> None:
+        self._node = node
+
+    @property
+    def _now(self) -> Mapping[str, Any]:
+        attributes: Mapping[str, Any] = self._node._metadata.attributes
+        return attributes
+
+    def __getitem__(self, name: str) -> Any:
+        return self._now[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._change(lambda old: {**old, name: value})
+
+    def __delitem__(self, name: str) -> None:
+        self[name]
+        self._change(lambda old: {key: value for key, value in old.items() if key != name})
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Change several attributes in one write."""
+        new = dict(*args, **kwargs)
+        self._change(lambda old: {**old, **new})
+
+    def clear(self) -> None:
+        """Remove all attributes in one write."""
+        self._change(lambda old: {})
+
+    def _change(self, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        self._node._edit(lambda metadata: replace(metadata, attributes=change(metadata.attributes)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now)
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == (dict(other) if isinstance(other, _Attributes) else other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def load_document(store: ReadableStore, path: str) -> Metadata:
+    """
+    The parsed metadata document of a node.
+
+    Raises:
+        NodeNotFoundError: If there is none.
+
+        MetadataError: If it is malformed.
+    """
+    key = document_key(path)
+    try:
+        data = store.get(key)
+    except KeyNotFoundError:
+        raise NodeNotFoundError(f"no node at {path!r}: {store!r} has no key {key!r}") from None
+    return parse_node(data, key)
+
+
+def create_document(
+    store: ReadableStore, path: str, metadata: Metadata, *, overwrite: bool
+) -> None:
+    """
+    Write the document of a new node, and groups above it where there are none.
+
+    Raises:
+        NodeExistsError: If something is at the path and must not be overwritten, or an array lies
+            above it.
+
+        ReadOnlyError: If the store cannot be written.
+    """
+    _make_parents(store, path)
+    if overwrite:
+        remove_node(store, path)
+    elif isinstance(metadata, ArrayMetadata):
+        _check_vacant(store, path)
+    _put_new(store, path, metadata)
+
+
+def _make_parents(store: ReadableStore, path: str) -> None:
+    """Write a group document at every ancestor below the nearest one that is a node."""
+    missing: list[str] = []
+    for parent in reversed(list(ancestors(path))):
+        try:
+            found = load_document(store, parent)
+        except NodeNotFoundError:
+            missing.append(parent)
+            continue
+        if isinstance(found, ArrayMetadata):
+            raise NodeExistsError(f"cannot create {path!r}: {parent!r} is an array")
+        break
+    for parent in reversed(missing):
+        try:
+            _put_new(store, parent, GroupMetadata())
+        except NodeExistsError:
+            if isinstance(load_document(store, parent), ArrayMetadata):
+                raise  # somebody else was faster, and made it an array
+
+
+def _put_new(store: ReadableStore, path: str, metadata: Metadata) -> None:
+    target, key = _writable(store, "set"), document_key(path)
+    try:
+        if isinstance(target, ConditionalStore):
+            target.compare_and_set(key, metadata.to_bytes(), None)
+            return
+        taken = store.exists(key)
+    except ConflictError:
+        taken = True
+    if taken:
+        raise NodeExistsError(f"there is a node at {path!r} already")
+    target.set(key, metadata.to_bytes())
+
+
+def remove_node(store: ReadableStore, path: str) -> None:
+    """
+    Remove a node and all below it; nothing happens if there is none.
+
+    The document goes first: a removal that breaks off leaves no node that looks whole.
+    """
+    target = _writable(store, "erase_prefix")
+    target.erase(document_key(path))
+    target.erase_prefix(f"{path}/" if path else "")
+
+
+def _check_vacant(store: ReadableStore, path: str) -> None:
+    """An array made where keys are left over would take them for its chunks."""
+    if isinstance(store, ListableStore):
+        found = store.list_dir(f"{path}/" if path else "")
+        if document_key(path) in found:
+            raise NodeExistsError(f"there is a node at {path!r} already")
+        if found:
+            raise NodeExistsError(f"{path!r} has no node, but keys below it, such as {found[0]!r}")
+
+
+def _writable(store: ReadableStore, op: str) -> WritableStore:
+    if not isinstance(store, WritableStore):
+        raise ReadOnlyError("the store cannot be written", store=store, op=op)
+    return store
+
+
+def _nothing() -> None:
+    """What happens by default when a node changes."""
