@@ -1,0 +1,1 @@
+"""storekit beside its peers and a bare loop, interleaved in one run: `python -m benchmarks`."""

@@ -1,0 +1,90 @@
+"""What a workload may ask of a library; what it does not offer raises `UnsupportedError`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import EllipsisType
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.data import Array
+from benchmarks.layout import Layout, array_document, write_json
+
+__all__ = ["Adapter", "Handle", "Selection", "Shape", "UnsupportedError"]
+
+Selection: TypeAlias = EllipsisType | tuple[int | slice, ...]
+Shape: TypeAlias = tuple[int, ...]
+
+
+class UnsupportedError(Exception):
+    """The library cannot do this; its cell of the table stays empty."""
+
+
+class Handle(ABC):
+    """An open array of one library."""
+
+    @property
+    def shape(self) -> Shape:
+        """As the library reports it."""
+        raise UnsupportedError
+
+    @abstractmethod
+    def read(self, selection: Selection) -> Array:
+        """One selection, as a numpy array."""
+
+    def read_many(self, selections: Sequence[Selection]) -> list[Array]:
+        """Several selections, all in flight at once."""
+        raise UnsupportedError
+
+    def points(self, coords: tuple[npt.NDArray[np.intp], ...]) -> Array:
+        """Many points in one call."""
+        raise UnsupportedError
+
+    def write(self, selection: Selection, value: Array | float) -> None:
+        """Replace a selection; what it holds must be in the store when this returns."""
+        raise UnsupportedError
+
+    def append(self, rows: Array) -> None:
+        """Grow the first axis."""
+        raise UnsupportedError
+
+
+class Adapter(ABC):
+    """One library, with its defaults."""
+
+    name: ClassVar[str]
+    """The column."""
+
+    first_read: ClassVar[str | None] = None
+    """Statements that import the library and read the array at `path` as `a`."""
+
+    own_format: ClassVar[bool] = False
+    """Whether it reads and writes another format than Zarr."""
+
+    reads_consolidated: ClassVar[bool] = False
+    """Whether listing a group uses the members' documents that the group's own may hold."""
+
+    @abstractmethod
+    def open(self, path: Path, layout: Layout) -> Handle:
+        """Open an array on disk, for reading and writing."""
+
+    def create(self, path: Path, layout: Layout) -> Handle:
+        """Make an empty array on disk. All Zarr libraries get the same document, so one codec."""
+        write_json(path, array_document(layout))
+        return self.open(path, layout)
+
+    def load(self, files: Mapping[str, bytes], layout: Layout) -> Handle:
+        """Open an array that the library's own memory store holds."""
+        raise UnsupportedError
+
+    def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
+        """Make a group with empty arrays in it."""
+        raise UnsupportedError
+
+    def list_tree(self, path: Path) -> dict[str, Shape]:
+        """Open a group and name its arrays with their shapes."""
+        raise UnsupportedError

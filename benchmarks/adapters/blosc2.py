@@ -1,0 +1,77 @@
+"""blosc2: one contiguous `.b2nd` file for each array, with the same compressor and filter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import blosc2
+import numpy as np
+
+from benchmarks.adapters.base import Adapter, Handle, Selection, Shape, UnsupportedError
+from benchmarks.data import Array
+from benchmarks.layout import DTYPE, Layout
+
+__all__ = ["Blosc2"]
+
+_CPARAMS: dict[str, dict[str, Any]] = {
+    "none": {"clevel": 0},
+    "lz4": {"codec": blosc2.Codec.LZ4, "clevel": 5, "filters": [blosc2.Filter.SHUFFLE]},
+    "zstd-3 bitshuffle": {
+        "codec": blosc2.Codec.ZSTD,
+        "clevel": 3,
+        "filters": [blosc2.Filter.BITSHUFFLE],
+    },
+}
+
+
+class _Handle(Handle):
+    def __init__(self, array: Any, storage: dict[str, Any] | None = None) -> None:
+        self._array = array
+        self._storage = storage
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(self._array.shape)
+
+    def read(self, selection: Selection) -> Array:
+        return np.asarray(self._array[selection])
+
+    def write(self, selection: Selection, value: Array | float) -> None:
+        if isinstance(selection, EllipsisType) and self._storage is not None:
+            # Its fastest way to write a whole array.
+            self._array = blosc2.asarray(value, **self._storage)
+        else:
+            self._array[selection] = value
+
+    def append(self, rows: Array) -> None:
+        first, *rest = self._array.shape
+        self._array.resize((first + len(rows), *rest))
+        self._array[first:] = rows
+
+
+class Blosc2(Adapter):
+    """python-blosc2 as `pip install blosc2` gives it."""
+
+    name = "blosc2"
+    first_read = "import blosc2; a = blosc2.open(path)[...]"
+    own_format = True
+
+    def open(self, path: Path, layout: Layout) -> Handle:
+        """Open read-write."""
+        if layout.shards:
+            raise UnsupportedError
+        return _Handle(blosc2.open(str(path), mode="a"))
+
+    def create(self, path: Path, layout: Layout) -> Handle:
+        """An empty file, to be replaced when the whole array is written."""
+        if layout.shards or layout.codec not in _CPARAMS:
+            raise UnsupportedError
+        storage = {
+            "chunks": layout.chunks,
+            "cparams": blosc2.CParams(**_CPARAMS[layout.codec], typesize=DTYPE.itemsize),
+            "urlpath": str(path),
+            "mode": "w",
+        }
+        return _Handle(blosc2.empty(layout.shape, DTYPE, **storage), storage)

@@ -1,0 +1,139 @@
+"""Where the workloads find their data: sizes, folders, and arrays that are already stored."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import data
+from benchmarks.adapters import Adapter
+from benchmarks.adapters.limit import Limit
+from benchmarks.layout import Layout
+
+__all__ = ["FULL", "QUICK", "Env", "Sizes", "environment", "reference"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work a run does. Times are per operation, so the rows keep their meaning."""
+
+    bulk: tuple[int, int, int]
+    gzip: tuple[int, int, int]
+    small: tuple[int, int, int]
+    shards: tuple[int, int, int]
+    points: int
+    windows: int
+    updates: int
+    nodes: int
+    seconds: float
+    """For all rounds of one row; at least three rounds are run."""
+    rounds: int
+    """The most for one row."""
+
+
+FULL = Sizes(
+    bulk=(256, 512, 512),
+    gzip=(256, 256, 256),
+    small=(256, 256, 256),
+    shards=(256, 256, 256),
+    points=1000,
+    windows=200,
+    updates=50,
+    nodes=1000,
+    seconds=8.0,
+    rounds=11,
+)
+QUICK = Sizes(
+    bulk=(64, 256, 512),
+    gzip=(64, 128, 256),
+    small=(64, 128, 128),
+    shards=(64, 128, 128),
+    points=100,
+    windows=20,
+    updates=10,
+    nodes=100,
+    seconds=0.5,
+    rounds=5,
+)
+
+
+@dataclass(frozen=True)
+class Env:
+    """
+    One run's folders and stored arrays.
+
+    Args:
+        sizes: How much work.
+
+        disk: A folder on a real disk, for reading.
+
+        fast: A folder in memory if the machine has one, for writing.
+    """
+
+    sizes: Sizes
+    disk: Path
+    fast: Path
+    _stored: dict[tuple[str, Layout], Path] = field(default_factory=dict)
+    _files: dict[Layout, dict[str, bytes]] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def fresh(self) -> Path:
+        """A path in memory that nothing uses yet."""
+        return self.fast / f"{next(self._numbers):05}"
+
+    def stored(self, adapter: Adapter, layout: Layout) -> Path:
+        """
+        The source data on disk, to be read only.
+
+        All Zarr libraries read the same files; the others wrote their own.
+        """
+        writer = reference(adapter)
+        key = (writer.name, layout)
+        if key not in self._stored:
+            path = self.disk / f"{next(self._numbers):05}"
+            writer.create(path, layout).write(..., data.field(layout.shape))
+            self._stored[key] = path
+        return self._stored[key]
+
+    def files(self, layout: Layout) -> dict[str, bytes]:
+        """The same files, by their keys."""
+        if layout not in self._files:
+            root = self.stored(Limit(), layout)
+            paths = (path for path in root.rglob("*") if path.is_file())
+            self._files[layout] = {str(p.relative_to(root)): p.read_bytes() for p in paths}
+        return self._files[layout]
+
+    def remove(self, path: Path) -> None:
+        """Remove what is at a path, if anything."""
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Give back the memory behind all `fresh` paths."""
+        for path in self.fast.iterdir():
+            self.remove(path)
+
+
+def reference(adapter: Adapter) -> Adapter:
+    """Who writes what a library is to read, and reads what it wrote: `limit` if it can."""
+    return adapter if adapter.own_format else Limit()
+
+
+@contextmanager
+def environment(sizes: Sizes, folder: str | None = None) -> Iterator[Env]:
+    """An environment whose folders vanish at the end."""
+    shm = Path("/dev/shm")
+    with (
+        tempfile.TemporaryDirectory(prefix="storekit-bench-", dir=folder) as disk,
+        tempfile.TemporaryDirectory(
+            prefix="storekit-bench-", dir=shm if shm.is_dir() else folder
+        ) as fast,
+    ):
+        yield Env(sizes, Path(disk), Path(fast))

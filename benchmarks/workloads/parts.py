@@ -1,0 +1,88 @@
+"""Random points and windows of arrays on disk: one by one, and many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.adapters import Adapter, Handle, Selection
+from benchmarks.data import Array, field
+from benchmarks.env import Env, Sizes
+from benchmarks.layout import Layout
+from benchmarks.workloads.base import Trial, Workload, expect
+from benchmarks.workloads.whole import Choose, shards, small
+
+__all__ = ["WORKLOADS"]
+
+Draw: TypeAlias = Callable[[Sizes, Layout], list[Selection]]
+Read: TypeAlias = Callable[[Handle, Sequence[Selection]], list[Array]]
+
+
+def _corners(layout: Layout, edge: int, count: int) -> npt.NDArray[np.intp]:
+    """The same ones for every library and in every run."""
+    room = np.array(layout.shape) - edge + 1
+    return np.random.default_rng(edge).integers(0, room, (count, len(room)), np.intp)
+
+
+def _points(sizes: Sizes, layout: Layout) -> list[Selection]:
+    return [tuple(corner) for corner in _corners(layout, 1, sizes.points).tolist()]
+
+
+def _windows(edge: int, sizes: Sizes, layout: Layout) -> list[Selection]:
+    corners = _corners(layout, edge, sizes.windows).tolist()
+    return [tuple(slice(i, i + edge) for i in corner) for corner in corners]
+
+
+def _one_by_one(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+    return [handle.read(selection) for selection in selections]
+
+
+def _in_flight(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+    return handle.read_many(selections)
+
+
+def _selections(choose: Choose, draw: Draw, read: Read, env: Env, adapter: Adapter) -> Trial:
+    layout = choose(env.sizes)
+    path = env.stored(adapter, layout)
+    selections = draw(env.sizes, layout)
+    wanted = np.stack([field(layout.shape)[selection] for selection in selections])
+    return Trial(
+        setup=lambda: adapter.open(path, layout),
+        run=lambda handle: read(handle, selections),
+        check=lambda results: expect(np.stack(results), wanted),
+        count=len(selections),
+    )
+
+
+def _vindex(env: Env, adapter: Adapter) -> Trial:
+    layout = small("lz4")(env.sizes)
+    path = env.stored(adapter, layout)
+    coords = tuple(_corners(layout, 1, env.sizes.points).T)
+    return Trial(
+        setup=lambda: adapter.open(path, layout),
+        run=lambda handle: handle.points(coords),
+        check=lambda result: expect(result, field(layout.shape)[coords]),
+        count=env.sizes.points,
+    )
+
+
+def _row(name: str, choose: Choose, draw: Draw, read: Read) -> Workload:
+    return Workload(name, "us", partial(_selections, choose, draw, read))
+
+
+_SMALL = small("lz4")
+_WINDOWS_16 = partial(_windows, 16)
+_WINDOWS_32 = partial(_windows, 32)
+
+WORKLOADS = [
+    _row("random points, one by one", _SMALL, _points, _one_by_one),
+    _row("random points, in flight", _SMALL, _points, _in_flight),
+    Workload("random points, one vindex", "us", _vindex),
+    _row("random 16^3 windows", _SMALL, _WINDOWS_16, _one_by_one),
+    _row("random 32^3 windows in shards, one by one", shards, _WINDOWS_32, _one_by_one),
+    _row("random 32^3 windows in shards, in flight", shards, _WINDOWS_32, _in_flight),
+]
