@@ -75,21 +75,25 @@ class Selection:
         Raises:
             ShapeError: If they cannot be broadcast to the shape of the result.
         """
-        extra = values.ndim - len(self.shape)
-        if extra > 0 and set(values.shape[:extra]) == {1}:
-            values = values.reshape(values.shape[extra:])
-        try:
-            values = np.broadcast_to(values, self.shape)
-        except ValueError:
-            raise ShapeError(
-                f"cannot write values of shape {values.shape} to a selection of shape {self.shape}"
-            ) from None
+        if values.shape != self.shape:
+            values = self._broadcast(values)
         values = view(values, self.recipe)
         if self.block is None:
             return values
         at, block = self.block
         values = np.moveaxis(values, range(at, at + len(block)), range(len(block)))
         return values.reshape((len(self.axes[self.points[0]]), *values.shape[len(block) :]))
+
+    def _broadcast(self, values: AnyArray) -> AnyArray:
+        extra = values.ndim - len(self.shape)
+        if extra > 0 and set(values.shape[:extra]) == {1}:
+            values = values.reshape(values.shape[extra:])
+        try:
+            return np.broadcast_to(values, self.shape)
+        except ValueError:
+            raise ShapeError(
+                f"cannot write values of shape {values.shape} to a selection of shape {self.shape}"
+            ) from None
 
 
 def select(selection: Any, shape: Shape) -> Selection:
