@@ -98,7 +98,7 @@ class KeyEncoding:
         return lambda labels: head + join(labels) if labels else scalar
 
     def indices(self, name: str, ndim: int) -> tuple[int, ...] | None:
-        """The place in a grid of `ndim` axes that a key stands for; None if it stands for none."""
+        """The place in a grid of `ndim` axes that a key stands for, or None."""
         if ndim == 0:
             return () if name == self.scalar else None
         labels = name.removeprefix(self.prefix).split(self.separator)

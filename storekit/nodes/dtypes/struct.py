@@ -18,6 +18,7 @@ from storekit.codecs.base import check_keys
 from storekit.errors import MetadataError
 from storekit.nodes.documents import inside
 from storekit.nodes.dtypes.base import DataType
+from storekit.nodes.dtypes.text import FixedText
 from storekit.nodes.fill import bytes_from_json, bytes_to_json
 from storekit.typing import JSON, DType
 
@@ -150,11 +151,26 @@ class Struct(DataType):
     def _from_bytes(self, data: bytes, found: JSON) -> Any:
         if len(data) != self.numpy.itemsize:
             raise MetadataError(expected=f"exactly {self.numpy.itemsize} bytes", found=found)
-        record = np.frombuffer(data, self.numpy.newbyteorder("<")).astype(self.numpy)[0]
+        values, start = {}, 0
+        for name, kind in self.fields:
+            piece = data[start : start + kind.numpy.itemsize]
+            start += len(piece)
+            with inside(name):
+                values[name] = _from_little_endian(kind, piece)
+        return self._record(values)
+
+
+def _from_little_endian(kind: DataType, data: bytes) -> Any:
+    if isinstance(kind, Struct):
+        return kind._from_bytes(data, data)
+    if isinstance(kind, FixedText):
         try:
-            return self.cast_fill(record)
-        except ValueError:  # numpy, of a code point that does not exist
-            raise MetadataError(expected="the bytes of a record", found=found) from None
+            # numpy would make text of code points that do not exist.
+            return kind.cast_fill(data.decode("utf-32-le"))
+        except UnicodeDecodeError:
+            raise MetadataError(expected="text in UTF-32", found=data) from None
+    stored = np.frombuffer(data, kind.numpy.newbyteorder("<"))
+    return kind.cast_fill(stored.astype(kind.numpy)[0])
 
 
 def _field(item: JSON, read: Callable[[JSON], DataType]) -> tuple[str, DataType]:

@@ -8,6 +8,7 @@ unit, of which the least means "not a time".
 from __future__ import annotations
 
 import datetime
+import re
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as", 
 # Two characters look like the micro sign; both are in use.
 _MICRO = ("\N{GREEK SMALL LETTER MU}s", "\N{MICRO SIGN}s")
 _INT64 = np.dtype("i8")
+# What numpy reads, less "now", "today" and time zones.
+_ISO = re.compile(r"[+-]?[0-9]+(-[0-9]{2}(-[0-9]{2}([T ][0-9]{2}(:[0-9]{2}){0,2}(\.[0-9]+)?)?)?)?")
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,7 @@ class _Time(DataType, ABC):
         try:
             if getattr(value, "tzinfo", None) is not None:
                 raise ValueError  # numpy knows no time zones and would warn
-            given = np.array(value, None if isinstance(value, np.generic) else self.code).astype(
-                f"{self.code}8"
-            )
+            given = np.array(value, None if isinstance(value, np.generic) else self.code)
             if np.isnat(given):
                 return self.default_fill
             if self.unit == "generic":
@@ -134,7 +135,7 @@ class Datetime(_Time):
         return "numpy.datetime64"
 
     def _reads(self, text: str) -> bool:
-        return True
+        return text == "NaT" or _ISO.fullmatch(text) is not None
 
 
 class Timedelta(_Time):
