@@ -8,12 +8,14 @@ from storekit.stores.base import (
     Store,
     WritableStore,
 )
+from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
 
 __all__ = [
     "ConditionalStore",
     "Latency",
     "ListableStore",
+    "LocalStore",
     "MemoryStore",
     "ReadableStore",
     "Store",

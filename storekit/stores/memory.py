@@ -21,8 +21,8 @@ class MemoryStore(ConditionalStore, ListableStore):
     """
     A store in a dict.
 
-    Like a dict it is compared and pickled by its contents, and cannot be hashed. After a fork, parent
-    and child have a store each.
+    Like a dict it is compared and pickled by its contents, and cannot be hashed. After a fork,
+    parent and child have a store each.
 
     Args:
         fields: The first contents, which are copied.

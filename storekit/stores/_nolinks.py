@@ -1,0 +1,109 @@
+"""
+Open a path of which no part is a symbolic link.
+
+A store must not be led out of its root by a link, not even by one that is put in place between a
+check and the use. So the check is made on what was opened, or by the kernel while it opens.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from errno import EAGAIN, EINTR, ELOOP
+
+__all__ = ["PEEK", "READ", "READ_DIRECTORY", "open_nolinks"]
+
+# Some systems lack some of the flags, or all.
+O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+O_DIRECTORY: int = getattr(os, "O_DIRECTORY", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
+
+READ = os.O_RDONLY | O_CLOEXEC | O_NONBLOCK  # a pipe without a writer must not block
+READ_DIRECTORY = os.O_RDONLY | O_CLOEXEC | O_DIRECTORY
+PEEK: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK) | O_CLOEXEC
+"""For `os.fstat` alone: needs no permission to read, and touches no device."""
+
+_SYS_OPENAT2 = 437  # the same on all architectures that can run Python but alpha
+_AT_FDCWD = -100
+_RESOLVE_NO_SYMLINKS = 0x04
+
+
+def _open_and_check(path: bytes, flags: int) -> int:
+    """Open, then ask where that is: race-free with /proc, and 3 us; a second look elsewhere."""
+    # A link at the end fails at once; O_DIRECTORY would turn that into "not a directory".
+    fd = os.open(path, flags if flags & O_DIRECTORY else flags | O_NOFOLLOW)
+    try:
+        actual = os.readlink(b"/proc/self/fd/%d" % fd) if _HAS_PROC else os.path.realpath(path)
+        # The file may have been replaced or removed since it was opened; it was in its place.
+        if actual not in (path, path + b" (deleted)"):
+            raise OSError(ELOOP, os.strerror(ELOOP), path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _make_openat2() -> Callable[[bytes, int], int] | None:
+    """
+    The system call that refuses links by itself (Linux 5.6), if it works here.
+
+    It is race-free and costs 0.8 us more than `os.open`, where asking /proc costs 3 us and a
+    `stat` of the directory, to compare with those known to be good, 1.5 us and a race.
+    """
+    try:
+        import ctypes
+
+        class OpenHow(ctypes.Structure):
+            _fields_ = (
+                ("flags", ctypes.c_uint64),
+                ("mode", ctypes.c_uint64),
+                ("resolve", ctypes.c_uint64),
+            )
+
+        syscall = ctypes.CDLL(None, use_errno=True).syscall
+    except (ImportError, AttributeError, OSError, TypeError):
+        return None
+    syscall.restype = ctypes.c_long
+    syscall.argtypes = (
+        ctypes.c_long,
+        ctypes.c_int,
+        ctypes.c_char_p,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+    )
+    size = ctypes.sizeof(OpenHow)
+    hows: dict[int, tuple[object, object]] = {}  # by flags; read by the kernel, never changed
+
+    def openat2(path: bytes, flags: int) -> int:
+        try:
+            how, _ = hows[flags]
+        except KeyError:
+            kept = OpenHow(flags, 0, _RESOLVE_NO_SYMLINKS)
+            how, _ = hows[flags] = ctypes.byref(kept), kept
+        while True:
+            fd: int = syscall(_SYS_OPENAT2, _AT_FDCWD, path, how, size)
+            if fd >= 0:
+                return fd
+            number = ctypes.get_errno()
+            if number not in (EINTR, EAGAIN):
+                raise OSError(number, os.strerror(number), path)
+
+    try:
+        os.close(openat2(b"/", READ_DIRECTORY))
+    except OSError:  # an older kernel, or a sandbox that does not know the call
+        return None
+    return openat2
+
+
+_HAS_PROC = os.path.exists("/proc/self/fd")
+_openat2 = _make_openat2() if sys.platform == "linux" else None
+
+open_nolinks: Callable[[bytes, int], int] = _openat2 or _open_and_check
+"""
+Open an absolute path, without links in it, for reading; returns the file descriptor.
+
+Raises:
+    OSError: ELOOP if a part of the path is a link, and whatever `os.open` raises.
+"""

@@ -1,0 +1,239 @@
+"""
+A directory and what lies under it, reached without following a link.
+
+Paths are relative to the root, with ``/``, and ``""`` is the root. Every change is made relative
+to the open descriptor of a directory that was reached so: a link put in place meanwhile leads
+nowhere.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import closing, suppress
+
+from storekit.errors import InvalidKeyError
+from storekit.keys import MAX_KEY, RESERVED, check_key
+from storekit.stores._files import lock, unlock
+from storekit.stores._nolinks import PEEK, READ, READ_DIRECTORY, open_nolinks
+
+__all__ = ["Tree", "to_bytes"]
+
+_IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
+# What file systems without locks for directories answer; NFS wants a descriptor open for writing.
+_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+def to_bytes(name: str) -> bytes:
+    """A path as the bytes on disk: UTF-8, whatever the locale."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+class Tree:
+    """
+    Args:
+        root: An absolute path without links in it. Need not exist yet.
+
+    All methods raise `OSError`.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = os.fsencode(root)
+        self._prefix = os.path.join(self._root, b"")
+        self._settled: set[str] = (
+            set()
+        )  # directories whose entries in their parents are on the disk
+
+    def open_file(self, path: str) -> int:
+        """A descriptor to read from; of whatever has that name."""
+        return open_nolinks(self._prefix + path.encode(), READ)
+
+    def status(self, path: str) -> os.stat_result:
+        """What lies there, readable or not."""
+        fd = open_nolinks(self._prefix + path.encode(), PEEK)
+        try:
+            status = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if stat.S_ISLNK(status.st_mode):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        return status
+
+    def open_directory(self, path: str) -> int:
+        """A descriptor of a directory."""
+        return open_nolinks(self._prefix + to_bytes(path) if path else self._root, READ_DIRECTORY)
+
+    def make_directory(self, path: str) -> int:
+        """A descriptor of a directory, which is made with its parents where they are missing."""
+        missing = []
+        while True:
+            try:
+                fd = self.open_directory(path)
+                break
+            except FileNotFoundError:
+                if not path:
+                    os.makedirs(self._root, exist_ok=True)
+                    continue
+                path, _, name = path.rpartition("/")
+                missing.append(name)
+        while missing:
+            name = missing.pop()
+            parent = fd
+            try:
+                with suppress(FileExistsError):
+                    os.mkdir(to_bytes(name), dir_fd=parent)
+                path = f"{path}/{name}" if path else name
+                fd = self.open_directory(path)
+            finally:
+                os.close(parent)
+        return fd
+
+    def settle(self, path: str) -> None:
+        """Bring the entries of a directory and its parents to the disk, whoever made them."""
+        unsettled = []
+        while path not in self._settled:
+            unsettled.append(path)
+            if not path:
+                self._settle_root()
+                break
+            path = path.rpartition("/")[0]
+            _sync(self._prefix + to_bytes(path) if path else self._root)
+        self._settled.update(unsettled)
+
+    def _settle_root(self) -> None:
+        parent, above = self._root, os.path.dirname(self._root)
+        while parent != above:
+            parent, above = above, os.path.dirname(above)
+            try:
+                _sync(parent)
+            except OSError as error:  # what we may not open, we have not made
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL):
+                    raise
+
+    def entries(self, path: str) -> Iterator[tuple[str, bool]]:
+        """
+        What lies in a directory and can be, or lead to, a value: paths, and whether they are
+        directories.
+
+        Nothing if the directory is absent, or no directory.
+        """
+        with suppress(FileNotFoundError, NotADirectoryError):
+            fd = self.open_directory(path)
+            try:
+                with os.scandir(fd) as scan:
+                    for entry in scan:
+                        child = f"{path}/{_text(entry.name)}" if path else _text(entry.name)
+                        if _can_be_key(child):
+                            if entry.is_file(follow_symlinks=False):
+                                yield child, False
+                            elif entry.is_dir(follow_symlinks=False):
+                                yield child, True
+            finally:
+                os.close(fd)
+
+    def walk(self, path: str) -> Generator[str, None, None]:
+        """The paths of all values under a directory."""
+        pending = [path]
+        while pending:
+            for child, is_directory in self.entries(pending.pop()):
+                if is_directory:
+                    pending.append(child)
+                else:
+                    yield child
+
+    def holds_value(self, path: str) -> bool:
+        """Whether there is any value under a directory; looks no further than the first."""
+        with closing(self.walk(path)) as values:
+            return next(values, None) is not None
+
+    def remove(self, path: str, *, values: bool = True) -> int:
+        """
+        Remove a directory with all there is in it, and return how many values that were.
+
+        Args:
+            path: The root itself stays, empty.
+
+            values: Whether values are removed, too, and not only what dead writers have left.
+        """
+        removed = 0
+        directories = [path]
+        for directory in directories:  # which grows meanwhile
+            with suppress(FileNotFoundError, NotADirectoryError):
+                fd = self.open_directory(directory)
+                try:
+                    children, count = _remove_files(
+                        fd, f"{directory}/" if directory else "", values
+                    )
+                finally:
+                    os.close(fd)
+                directories += children
+                removed += count
+        for directory in reversed(directories):
+            if directory:
+                self._remove_directory(directory)
+        return removed
+
+    def _remove_directory(self, path: str) -> bool:
+        parent, _, name = path.rpartition("/")
+        try:
+            fd = self.open_directory(parent)
+            try:
+                os.rmdir(to_bytes(name), dir_fd=fd)
+            finally:
+                os.close(fd)
+        except OSError:  # not empty, not there, not permitted: an empty directory is no harm
+            return False
+        self._settled.discard(path)
+        return True
+
+    def prune(self, path: str) -> None:
+        """Remove a directory if it is empty, then its parents likewise; never the root."""
+        while path and self._remove_directory(path):
+            path = path.rpartition("/")[0]
+
+
+def _remove_files(directory: int, prefix: str, values: bool) -> tuple[list[str], int]:
+    """Remove the files in an open directory; its directories, and how many values it had."""
+    directories, removed = [], 0
+    with os.scandir(directory) as scan:
+        entries = list(scan)
+    lock(directory)
+    try:
+        for entry in entries:
+            name = _text(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(prefix + name)
+            elif values or name.startswith(RESERVED):
+                is_key = entry.is_file(follow_symlinks=False) and _can_be_key(prefix + name)
+                with suppress(FileNotFoundError):
+                    os.unlink(to_bytes(name), dir_fd=directory)
+                    removed += is_key
+    finally:
+        unlock(directory)
+    return directories, removed
+
+
+def _sync(path: bytes) -> None:
+    fd = open_nolinks(path, READ_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _text(name: str) -> str:
+    return name if _IS_UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def _can_be_key(path: str) -> bool:
+    """Whether keys may be so, given that the directory in which it lies may be so."""
+    if path.isascii() and "/." not in path and path[0] != "." and len(path) <= MAX_KEY:
+        return True
+    try:
+        check_key(path)
+    except InvalidKeyError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""Several byte ranges of one value as few requests."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from storekit.typing import Value
+
+__all__ = ["coalesce", "read_spans"]
+
+Span: TypeAlias = tuple[int, int]
+
+
+def coalesce(spans: Sequence[Span], gap: int) -> list[Span]:
+    """
+    The fewest spans that cover all given ones, reading no more than `gap` needless bytes between
+    two.
+
+    Args:
+        spans: Half-open, in any order; they may overlap. Empty ones need nothing.
+
+        gap: In bytes. Worth its while up to what the transport moves during one request.
+
+    Returns:
+        Spans in rising order, more than `gap` bytes apart.
+    """
+    merged: list[Span] = []
+    for first, last in sorted(span for span in spans if span[0] < span[1]):
+        if merged and first - merged[-1][1] <= gap:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def read_spans(spans: Sequence[Span], gap: int, read: Callable[[int, int], Value]) -> list[Value]:
+    """
+    The bytes of each span, in the order given.
+
+    Args:
+        spans: As in `coalesce`.
+
+        gap: As in `coalesce`.
+
+        read: Called with the start and the end of what to fetch; may answer with less at the end of
+            the value.
+    """
+    if len(spans) == 1:
+        first, last = spans[0]
+        return [read(first, last) if first < last else b""]
+    merged = coalesce(spans, gap)
+    starts = [first for first, _ in merged]
+    pieces = [memoryview(read(first, last)) for first, last in merged]
+
+    def cut(first: int, last: int) -> Value:
+        if first >= last:
+            return b""
+        index = bisect_right(starts, first) - 1
+        return pieces[index][first - starts[index] : last - starts[index]]
+
+    return [cut(first, last) for first, last in spans]
