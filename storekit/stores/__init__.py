@@ -10,14 +10,19 @@ from storekit.stores.base import (
 )
 from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
+from storekit.stores.slow import SlowStore
+from storekit.stores.wrapper import Call, WrapperStore
 
 __all__ = [
+    "Call",
     "ConditionalStore",
     "Latency",
     "ListableStore",
     "LocalStore",
     "MemoryStore",
     "ReadableStore",
+    "SlowStore",
     "Store",
+    "WrapperStore",
     "WritableStore",
 ]
