@@ -92,7 +92,7 @@ class KeyEncoding:
         return self.prefix + self.separator.join(labels) if labels else self.scalar
 
     def namer(self, path: str) -> Callable[[tuple[str, ...]], str]:
-        """A function from a chunk's indices as decimal texts to its key, which begins with `path`."""
+        """A function from a chunk's decimal labels to its key, which begins with `path`."""
         head, join = path + self.prefix, self.separator.join
         scalar = path + self.scalar
         return lambda labels: head + join(labels) if labels else scalar

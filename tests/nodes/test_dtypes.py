@@ -269,7 +269,7 @@ PEER_TYPES = [
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", PEER_TYPES, ids=str)
 def test_zarr_python_reads_and_writes_the_same(dtype, tmp_path):
-    """zarr-python takes our spelling for the same dtype, and spells it in a way that we take for it."""
+    """zarr-python takes our spelling for the same dtype, and we take its own for that."""
     zarr = pytest.importorskip("zarr")
     ours = data_type_from_numpy(dtype)
     codec = "vlen-utf8" if ours.variable else "bytes"
