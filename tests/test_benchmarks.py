@@ -105,7 +105,7 @@ def test_absent_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ratios_are_storekit_over_the_others() -> None:
-    """The last columns divide storekit's median by the best Zarr peer's, the best's, the limit's."""
+    """The last columns divide storekit's time by the best Zarr peer's, the best's, the limit's."""
     seconds = {"storekit": 2e-3, "limit": 1e-3, "tensorstore": 4e-3, "blosc2": 3e-3}
     row = Row("read", "ms", {name: Cell([s, s, s]) for name, s in seconds.items()})
     assert report.line(row, ["storekit", "zarrs"]) == (
