@@ -26,7 +26,15 @@ from storekit.codecs.base import (
 from storekit.errors import MetadataError
 from storekit.typing import JSON
 
-__all__ = ["PRESETS", "codec_class", "codec_from_json", "codec_to_json", "preset", "register_codec"]
+__all__ = [
+    "PRESETS",
+    "codec_class",
+    "codec_from_json",
+    "codec_to_json",
+    "generation",
+    "preset",
+    "register_codec",
+]
 
 ENTRY_POINTS = "storekit.codecs"
 
@@ -59,7 +67,14 @@ _KINDS = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
 _registered: dict[str, type[Codec]] = {}
 
+_registrations = 0
+
 C = TypeVar("C", bound=type[Codec])
+
+
+def generation() -> int:
+    """A number that changes when a name may have come to mean another codec."""
+    return _registrations
 
 
 def register_codec(cls: C) -> C:
@@ -81,6 +96,8 @@ def register_codec(cls: C) -> C:
         raise TypeError(f"{cls.__qualname__} has no name")
     for known_as in (name, *cls.aliases):
         _registered[known_as] = cls
+    global _registrations
+    _registrations += 1
     return cls
 
 

@@ -1,0 +1,1 @@
+"""Groups and arrays: hierarchies over stores."""

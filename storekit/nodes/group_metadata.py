@@ -84,8 +84,7 @@ class GroupMetadata:
         Raises:
             MetadataError: If an attribute is not finite, which JSON cannot say.
         """
-        # Indentation costs more than a large consolidated document is worth reading.
-        return dump_document(self.to_json(), indent=2 if self.consolidated is None else None)
+        return dump_document(self.to_json())
 
 
 def open_document(document: Value | Mapping[str, JSON]) -> Mapping[str, JSON]:

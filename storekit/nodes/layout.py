@@ -13,10 +13,10 @@ from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import KeyEncoding
 from storekit.nodes.dtypes import data_type_from_numpy
 from storekit.nodes.fill import cast_fill
-from storekit.nodes.metadata import ArrayMetadata
+from storekit.nodes.metadata import ArrayMetadata, parse_node
 from storekit.typing import JSON, Shape
 
-__all__ = ["auto_chunks", "check_shape", "new_metadata"]
+__all__ = ["auto_chunks", "check_shape", "new_document"]
 
 _TARGET = 1 << 20
 """
@@ -66,7 +66,7 @@ def check_shape(
     return sides
 
 
-def new_metadata(
+def new_document(
     document: str,
     *,
     shape: Any,
@@ -78,9 +78,9 @@ def new_metadata(
     dimension_names: Sequence[str | None] | None,
     attributes: Mapping[str, JSON] | None,
     key_encoding: JSON,
-) -> ArrayMetadata:
+) -> bytes:
     """
-    The metadata of a new array; the arguments are those of `ZarrArray.create`.
+    The document of a new array; the arguments are those of `ZarrArray.create`.
 
     Raises:
         MetadataError: If they do not fit together, as a reader of the document would say.
@@ -114,7 +114,9 @@ def new_metadata(
         dimension_names=None if dimension_names is None else tuple(dimension_names),
     )
     # What is written must pass our own reader, which checks what the parts cannot check alone.
-    return ArrayMetadata.from_json(metadata.to_bytes(), document)
+    data = metadata.to_bytes()
+    parse_node(data, document)
+    return data
 
 
 def _key_encoding(given: JSON) -> KeyEncoding:

@@ -14,7 +14,7 @@ from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import SelectionError, ShapeError, UnsupportedError
 from storekit.nodes.array import Array, as_values
 from storekit.nodes.chunkio import ChunkIO
-from storekit.nodes.layout import check_shape, new_metadata
+from storekit.nodes.layout import check_shape, new_document
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
 from storekit.nodes.zarr_node import ZarrNode, create_document
@@ -127,7 +127,7 @@ class ZarrArray(ZarrNode, Array):
                 data.shape if shape is None else shape,
                 data.dtype if dtype is None else dtype,
             )
-        metadata = new_metadata(
+        document = new_document(
             document_key(path),
             shape=shape,
             dtype=dtype,
@@ -139,8 +139,7 @@ class ZarrArray(ZarrNode, Array):
             attributes=attributes,
             key_encoding=key_encoding,
         )
-        create_document(store, path, metadata, overwrite=overwrite)
-        array = cls(store, path, metadata)
+        array = cls(store, path, create_document(store, path, document, overwrite=overwrite))
         if data is not None:
             array.write(data)
         return array

@@ -62,9 +62,8 @@ class ZarrGroup(ZarrNode, Group):
             ReadOnlyError: If the store cannot be written.
         """
         path = check_name(path) if path.strip("/") else ""
-        metadata = GroupMetadata(attributes=dict(attributes or {}))
-        create_document(store, path, metadata, overwrite=overwrite)
-        return cls(store, path, metadata)
+        document = GroupMetadata(attributes=dict(attributes or {})).to_bytes()
+        return cls(store, path, create_document(store, path, document, overwrite=overwrite))
 
     def create_group(
         self, path: str, *, attributes: Mapping[str, JSON] | None = None, overwrite: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -90,7 +91,7 @@ class ZarrNode(Node):
     @property
     def metadata(self) -> dict[str, JSON]:
         """The metadata document, as a new dict."""
-        document: dict[str, JSON] = self._metadata.to_json()
+        document: dict[str, JSON] = deepcopy(self._metadata.to_json())
         return document
 
     def print_metadata(self) -> None:
@@ -161,7 +162,8 @@ class _Attributes(MutableMapping[str, Any]):
         return attributes
 
     def __getitem__(self, name: str) -> Any:
-        return self._now[name]
+        # A copy: metadata is shared and never changes; what is to persist must be assigned.
+        return deepcopy(self._now[name])
 
     def __setitem__(self, name: str, value: Any) -> None:
         self._change(lambda old: {**old, name: value})
@@ -215,10 +217,13 @@ def load_document(store: ReadableStore, path: str) -> Metadata:
 
 
 def create_document(
-    store: ReadableStore, path: str, metadata: Metadata, *, overwrite: bool
-) -> None:
+    store: ReadableStore, path: str, document: bytes, *, overwrite: bool
+) -> Metadata:
     """
     Write the document of a new node, and groups above it where there are none.
+
+    Returns:
+        What the document says.
 
     Raises:
         NodeExistsError: If something is at the path and must not be overwritten, or an array lies
@@ -226,12 +231,14 @@ def create_document(
 
         ReadOnlyError: If the store cannot be written.
     """
+    metadata = parse_node(document, document_key(path))
     _make_parents(store, path)
     if overwrite:
         remove_node(store, path)
     elif isinstance(metadata, ArrayMetadata):
         _check_vacant(store, path)
-    _put_new(store, path, metadata)
+    _put_new(store, path, document)
+    return metadata
 
 
 def _make_parents(store: ReadableStore, path: str) -> None:
@@ -248,24 +255,24 @@ def _make_parents(store: ReadableStore, path: str) -> None:
         break
     for parent in reversed(missing):
         try:
-            _put_new(store, parent, GroupMetadata())
+            _put_new(store, parent, GroupMetadata().to_bytes())
         except NodeExistsError:
             if isinstance(load_document(store, parent), ArrayMetadata):
                 raise  # somebody else was faster, and made it an array
 
 
-def _put_new(store: ReadableStore, path: str, metadata: Metadata) -> None:
+def _put_new(store: ReadableStore, path: str, document: bytes) -> None:
     target, key = _writable(store, "set"), document_key(path)
     try:
         if isinstance(target, ConditionalStore):
-            target.compare_and_set(key, metadata.to_bytes(), None)
+            target.compare_and_set(key, document, None)
             return
         taken = store.exists(key)
     except ConflictError:
         taken = True
     if taken:
         raise NodeExistsError(f"there is a node at {path!r} already")
-    target.set(key, metadata.to_bytes())
+    target.set(key, document)
 
 
 def remove_node(store: ReadableStore, path: str) -> None:
