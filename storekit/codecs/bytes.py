@@ -16,8 +16,8 @@ import numpy as np
 
 from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
 from storekit.codecs.config import get_choice
-from storekit.codecs.parts import bounding_box, box_shape, inside
 from storekit.errors import CodecError, MetadataError
+from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Box, Part, Points, take
 from storekit.typing import JSON, AnyArray, DType, Fetch, Value
 

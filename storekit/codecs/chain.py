@@ -13,9 +13,9 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from storekit.codecs.base import ArrayArrayCodec, BytesBytesCodec, ChunkCoder, ChunkSpec
-from storekit.codecs.parts import bounding_box, box_shape, inside
 from storekit.codecs.scratch import borrow, give_back
 from storekit.errors import CodecError, StorekitError
+from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Part, take
 from storekit.typing import AnyArray, Fetch, Value
 
