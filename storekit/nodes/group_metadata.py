@@ -132,7 +132,7 @@ def unknown_fields(document: Mapping[str, JSON], known: tuple[str, ...]) -> dict
                 expected='a known field, or an object with "must_understand": false',
                 found=value,
             )
-    return extra
+    return {name: plain_json(value, str(name)) for name, value in extra.items()}
 
 
 def _consolidated(json: JSON) -> Mapping[str, JSON] | None:

@@ -6,25 +6,32 @@ Source: Zarr v3 core specification, "Array metadata".
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
-from storekit.codecs.base import ChunkCoder, ChunkSpec, Codec, check_keys
+from storekit.codecs.base import ChunkCoder, ChunkSpec, Codec
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.registry import codec_from_json, codec_to_json, generation
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import DEFAULT_KEYS, KeyEncoding
-from storekit.nodes.documents import dump_document, inside, named
-from storekit.nodes.dtypes import DataType, data_type_from_json
+from storekit.nodes.documents import dump_document, inside, plain_json
+from storekit.nodes.dtypes import DataType, Struct, data_type_from_json
 from storekit.nodes.group_metadata import (
     GroupMetadata,
     check_attributes,
     open_document,
     unknown_fields,
+)
+from storekit.nodes.shapes import (
+    CHUNK_SHAPE,
+    MAX_LENGTH,
+    check_lengths,
+    check_list,
+    check_names,
+    read_grid,
 )
 from storekit.typing import JSON, Shape, Value
 
@@ -32,9 +39,6 @@ __all__ = ["ArrayMetadata", "GroupMetadata", "parse_node"]
 
 MAX_REMEMBERED = 1 << 16
 """Bytes of a document up to which its meaning is remembered."""
-
-MAX_LENGTH = 2**63 - 1
-MAX_RANK = 32  # tensorstore's limit; numpy's was the same for long, and codecs may add axes
 
 _MANDATORY = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
 _OPTIONAL = ("attributes", "dimension_names", "storage_transformers")
@@ -83,17 +87,17 @@ class ArrayMetadata:
     ignored_codecs: tuple[tuple[int, JSON], ...] = ()
 
     def __post_init__(self) -> None:
-        shape = _lengths(self.shape, "shape", least=0)
-        chunk_shape = _lengths(self.chunk_shape, "chunk_grid.configuration.chunk_shape", least=1)
+        shape = check_lengths(self.shape, "shape", least=0)
+        chunk_shape = check_lengths(self.chunk_shape, CHUNK_SHAPE, least=1)
         if len(chunk_shape) != len(shape):
             raise MetadataError(
-                field="chunk_grid.configuration.chunk_shape",
+                field=CHUNK_SHAPE,
                 expected=f"{len(shape)} lengths, as in the shape",
                 found=chunk_shape,
             )
         if prod(chunk_shape) * self.data_type.numpy.itemsize > MAX_LENGTH:
             raise MetadataError(
-                field="chunk_grid.configuration.chunk_shape",
+                field=CHUNK_SHAPE,
                 expected="chunks of less than 2**63 bytes",
                 found=chunk_shape,
             )
@@ -102,7 +106,7 @@ class ArrayMetadata:
             ("chunk_shape", chunk_shape),
             ("codecs", tuple(self.codecs)),
             ("attributes", check_attributes(self.attributes)),
-            ("dimension_names", _dimension_names(self.dimension_names, len(shape))),
+            ("dimension_names", check_names(self.dimension_names, len(shape))),
         ):
             object.__setattr__(self, name, value)
 
@@ -146,20 +150,25 @@ class ArrayMetadata:
         with inside("fill_value"):
             fill_value = data_type.fill_from_json(found["fill_value"])
         codecs, ignored = _codecs(found["codecs"])
-        return cls(
-            shape=_listed(found["shape"], "shape"),
+        metadata = cls(
+            shape=check_list(found["shape"], "shape"),
             data_type=data_type,
-            chunk_shape=_chunk_shape(found["chunk_grid"]),
+            chunk_shape=read_grid(found["chunk_grid"]),
             fill_value=fill_value,
             codecs=codecs,
             key_encoding=KeyEncoding.from_json(found["chunk_key_encoding"]),
             attributes=found.get("attributes", {}),
-            dimension_names=_listed(found["dimension_names"], "dimension_names")
+            dimension_names=check_list(found["dimension_names"], "dimension_names")
             if "dimension_names" in found
             else None,
             extra=extra,
             ignored_codecs=ignored,
         )
+        if isinstance(data_type, Struct) and data_type.legacy:
+            # zarr-python 3.1 leaves the byte order of records unsaid, and means little-endian.
+            codecs = Pipeline(codecs).evolved(metadata.spec).codecs
+            metadata = replace(metadata, codecs=codecs)
+        return metadata
 
     def to_json(self) -> dict[str, JSON]:
         """The document."""
@@ -261,64 +270,14 @@ def _remembered(document: bytes, _: int) -> ArrayMetadata | GroupMetadata:
     return _parse(document)
 
 
-def _listed(json: JSON, field: str) -> Any:
-    if not isinstance(json, list | tuple):
-        raise MetadataError(field=field, expected="a list", found=json)
-    return json
-
-
-def _lengths(lengths: Any, field: str, *, least: int) -> Shape:
-    result = []
-    for index, length in enumerate(_listed(lengths, field)):
-        try:
-            number = operator.index(length)
-        except TypeError:
-            number = -1
-        if isinstance(length, bool) or not least <= number <= MAX_LENGTH:
-            raise MetadataError(
-                field=f"{field}[{index}]",
-                expected=f"an integer from {least} to {MAX_LENGTH}",
-                found=length,
-            )
-        result.append(number)
-    if len(result) > MAX_RANK:
-        raise MetadataError(field=field, expected=f"at most {MAX_RANK} axes", found=len(result))
-    return tuple(result)
-
-
-def _dimension_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:
-    if names is None:
-        return None
-    if not isinstance(names, list | tuple) or len(names) != ndim:
-        raise MetadataError(
-            field="dimension_names", expected=f"a list of {ndim} names", found=names
-        )
-    for index, name in enumerate(names):
-        if not (name is None or isinstance(name, str)):
-            raise MetadataError(
-                field=f"dimension_names[{index}]", expected="a string or null", found=name
-            )
-    return tuple(names)
-
-
-def _chunk_shape(json: JSON) -> Any:
-    with inside("chunk_grid"):
-        name, configuration = named(json, what="a chunk grid")
-        if name != "regular":
-            raise MetadataError(expected='"regular"', found=name)
-        with inside("configuration"):
-            check_keys(configuration, required=("chunk_shape",))
-            return _listed(configuration["chunk_shape"], "chunk_shape")
-
-
 def _codecs(json: JSON) -> tuple[tuple[Codec, ...], tuple[tuple[int, JSON], ...]]:
     codecs: list[Codec] = []
     ignored: list[tuple[int, JSON]] = []
-    for index, entry in enumerate(_listed(json, "codecs")):
+    for index, entry in enumerate(check_list(json, "codecs")):
         with inside(f"codecs[{index}]"):
             codec = codec_from_json(entry)
         if codec is None:
-            ignored.append((index, entry))
+            ignored.append((index, plain_json(entry, f"codecs[{index}]")))
         else:
             codecs.append(codec)
     return tuple(codecs), tuple(ignored)

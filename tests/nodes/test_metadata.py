@@ -339,6 +339,33 @@ def test_metadata_that_does_not_go_together_is_refused(change, field):
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("place", ["attributes", "extension", "codec", "shards"])
+@pytest.mark.parametrize("depth", [100, 300, 900, 100_000])
+def test_deep_documents_are_read_and_written_or_refused(place, depth):
+    """A document nested without end is an error where it is too deep, and never a crash."""
+    if place == "shards":
+        opening = '{"name": "sharding_indexed", "configuration": {"chunk_shape":'
+        opening += ' [4, 5], "index_codecs": [{"name": "bytes"}], "codecs": ['
+        deep = opening * depth + '{"name": "bytes"}' + "]}}" * depth
+    else:
+        deep = '{"must_understand": false, "name": "q.q", "configuration": '
+        deep += '{"a":' * depth + "1" + "}" * depth + "}"
+    marked = {
+        "attributes": {"attributes": {"deep": "DEEP"}},
+        "extension": {"extension": "DEEP"},
+        "codec": {"codecs": ["DEEP", LITTLE]},
+        "shards": {"codecs": ["DEEP"], "data_type": "int8"},
+    }[place]
+    text = json.dumps(array_document(**marked)).replace('"DEEP"', deep)
+    try:
+        metadata = parse_node(text.encode(), KEY)
+    except MetadataError as error:
+        assert error.document == KEY  # noqa: PT017
+    else:
+        assert depth < 900
+        assert parse_node(metadata.to_bytes(), KEY) == metadata
+
+
 def test_attributes_that_hold_themselves_are_refused():
     """Attributes without end are an error, not a crash."""
     loop: dict = {}
@@ -414,6 +441,7 @@ def test_keys_of_chunks(encoding, indices, name):
     assert name == (
         encoding.prefix + encoding.separator.join(labels) if labels else encoding.scalar
     )
+    assert encoding.namer("a/")(tuple(labels)) == f"a/{name}"
     assert KeyEncoding.from_json(encoding.to_json()) == encoding
 
 
