@@ -1,0 +1,43 @@
+"""
+What helps to test stores, and code that uses them.
+
+`StoreContract` is a pytest class of laws that every store keeps; `StoreMachine` is a hypothesis
+state machine that compares a store with a dict, `store_machine` and `check_store` run it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from storekit.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from storekit.testing.contract import StoreContract
+    from storekit.testing.stateful import StoreMachine, check_store, store_machine
+
+__all__ = ["StoreContract", "StoreMachine", "check_store", "store_machine"]
+
+_HOMES = {
+    "StoreContract": "storekit.testing.contract",
+    "StoreMachine": "storekit.testing.stateful",
+    "check_store": "storekit.testing.stateful",
+    "store_machine": "storekit.testing.stateful",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses the suites needs what they are written with.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        # So that a broken law shows the values that break it.
+        import_module("pytest").register_assert_rewrite(home, "storekit.testing.laws")
+        return getattr(import_module(home), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("hypothesis", "pytest"):
+            raise
+        raise MissingExtraError(
+            f"{name} needs {error.name}: pip install 'storekit[test]'", name=error.name
+        ) from error
