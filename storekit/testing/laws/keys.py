@@ -83,9 +83,9 @@ class KeyLaws(Laws):
             prefix = ""
             while prefix != key:
                 (prefix,) = store.list_dir(prefix)
-        if isinstance(store, WritableStore):
-            store.erase(key)
-            assert not store.exists(key)
+        need(store, WritableStore)
+        store.erase(key)
+        assert not store.exists(key)
 
     def test_keys_are_compared_as_they_are(self, store: AnyStore) -> None:
         """Keys that differ in case, in normal form or in percent encoding are different keys."""
