@@ -67,15 +67,15 @@ class GroupMetadata:
             raise error.located(key) from error.__cause__
 
     def to_json(self) -> dict[str, JSON]:
-        """The document."""
+        """The document. The caller may change it, but for `consolidated`, which is not copied."""
         document: dict[str, JSON] = {
             "zarr_format": 3,
             "node_type": "group",
-            "attributes": dict(self.attributes),
+            "attributes": plain_json(self.attributes),
         }
         if self.consolidated is not None:
             document["consolidated_metadata"] = dict(self.consolidated)
-        return {**document, **self.extra}
+        return {**document, **plain_json(self.extra)}
 
     def to_bytes(self) -> bytes:
         """

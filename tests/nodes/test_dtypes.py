@@ -55,7 +55,7 @@ def test_pickle(kind: DataType):
 def test_core_types_are_written_as_plain_names(name: str):
     """Other readers know the core data types only by their plain names."""
     kind = data_type_from_numpy(name)
-    assert kind.to_json() == kind.name == name
+    assert kind.to_json() == kind.name == str(kind) == name
     assert kind.numpy == np.dtype(name)
 
 

@@ -9,6 +9,7 @@ from node_samples import LITTLE, ZSTD, array_document, config
 
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import KeyEncoding
+from storekit.nodes.documents import dump_document
 from storekit.nodes.dtypes import data_type_from_numpy
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 
@@ -366,6 +367,17 @@ def test_deep_documents_are_read_and_written_or_refused(place, depth):
         assert parse_node(metadata.to_bytes(), KEY) == metadata
 
 
+def test_json_without_end_is_not_written():
+    """What is nested too deeply to be read again is not written."""
+    deep: list = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(MetadataError, match="deeply"):
+        dump_document({"a": deep})
+    while deep:  # taken apart from outside: freeing it may recurse, too
+        deep = deep[0]
+
+
 def test_attributes_that_hold_themselves_are_refused():
     """Attributes without end are an error, not a crash."""
     loop: dict = {}
@@ -380,6 +392,27 @@ def test_attributes_are_a_copy():
     metadata = GroupMetadata(attributes)
     attributes["a"].append(2)
     assert metadata.attributes == {"a": [1]}
+
+
+def test_nodes_share_nothing_that_can_be_changed():
+    """What is done to the attributes or the JSON of one node is not seen in another."""
+    codec = {"name": "q.q", "configuration": {"x": []}, "must_understand": False}
+    document = array_document(
+        attributes={"a": []}, extension={**IGNORABLE, "y": []}, codecs=[LITTLE, codec]
+    )
+    data = json.dumps(document).encode()
+    expected = parse_node(data, KEY).to_json()
+    changed = parse_node(data, KEY)
+    changed.attributes["a"].append(1)
+    changed.extra["extension"]["y"].append(1)
+    assert parse_node(data, KEY).to_json() == expected
+    metadata = parse_node(data, KEY)
+    copy = metadata.to_json()
+    copy["attributes"]["a"].append(1)
+    copy["extension"]["y"].append(1)
+    copy["codecs"][1]["configuration"]["x"].append(1)
+    copy["codecs"][0]["configuration"]["endian"] = "big"
+    assert metadata.to_json() == expected == parse_node(data, KEY).to_json()
 
 
 @pytest.mark.parametrize("fill", ["NaN", "0x7fc00001", -0.0, 0.0])
