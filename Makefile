@@ -13,7 +13,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo ## Real terrain as a multiscale group: write, reopen, read, draw
-	$(PY) -m demo
+	$(PY) -m examples.demo
 
 test: $(VENV)/.test ## Tests with coverage
 	$(PY) -m pytest -n $(WORKERS) --cov
@@ -37,7 +37,7 @@ bench-quick: $(VENV)/.bench ## The same on smaller data, under a minute
 	$(PY) -m benchmarks --quick
 
 docs: $(VENV)/.test $(VENV)/.docs ## Run the examples in the pages, build the site
-	$(PY) -m pytest docs
+	$(PY) -m pytest tests/test_docs.py
 	$(VENV)/bin/mkdocs build --strict
 
 clean: ## Remove everything that the other targets made
