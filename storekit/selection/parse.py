@@ -139,7 +139,7 @@ def select_orthogonal(selection: Any, shape: Shape) -> Selection:
         SelectionError: As for `select`, and for arrays of more dimensions.
     """
     for item in selection if isinstance(selection, tuple) else (selection,):
-        if _is_array(item) and np.ndim(item) != 1:
+        if _is_array(item) and _array(item).ndim > 1:
             raise SelectionError(
                 f"oindex takes 1-d arrays, found one of {np.ndim(item)} dimensions"
             )
@@ -272,7 +272,7 @@ def _convert(item: Any) -> list[_Index]:
     if isinstance(item, bool | np.bool_):
         raise SelectionError(f"a single boolean is no index, found {item!r}")
     if _is_array(item):
-        array = np.asarray(item)
+        array = _array(item)
         if array.ndim == 0 and array.dtype.kind in "iu":
             return [int(array)]
         if array.dtype == bool and array.ndim:
@@ -291,8 +291,15 @@ def _convert(item: Any) -> list[_Index]:
         ) from None
 
 
+def _array(item: Any) -> AnyArray:
+    try:
+        return np.asarray(item)
+    except ValueError as error:
+        raise SelectionError(f"not an index array: {error}") from None
+
+
 def _is_array(item: Any) -> bool:
-    return isinstance(item, np.ndarray | list | range) or (
+    return isinstance(item, np.ndarray | list | tuple | range) or (
         hasattr(item, "__array__") and np.ndim(item) > 0
     )
 
@@ -334,4 +341,6 @@ def _ascending(item: slice, size: int) -> tuple[range, slice]:
         raise SelectionError(f"invalid slice {item!r}: {error}") from None
     if not picked:
         return range(0), slice(None)
+    if len(picked) == 1:  # a step of 10**20 would be more than numpy can count
+        return range(picked[0], picked[0] + 1), slice(None)
     return (picked, slice(None)) if picked.step > 0 else (picked[::-1], slice(None, None, -1))

@@ -59,7 +59,8 @@ class Step(NamedTuple, Generic[K]):
 
 class GridPlan(Generic[L, K]):
     """
-    The chunks of a regular grid that a selection touches, in C order.
+    The chunks of a regular grid that a selection touches, in C order; with points, first by the
+    chunks in which points lie.
 
     Args:
         axes: For every axis of the array a range with a positive step, or an array of indices, all
@@ -267,7 +268,17 @@ def _boxes(lengths: Sequence[int]) -> Iterator[tuple[range, ...]]:
     stride = BOX // cells
     cut = inner - 1
     tail = tuple(range(n) for n in lengths[inner:])
-    for head in product(*(range(n) for n in lengths[:cut])):
+    for head in _cells(lengths[:cut]):
         for start in range(0, lengths[cut], stride):
             run = range(start, min(start + stride, lengths[cut]))
-            yield (*(range(i, i + 1) for i in head), run, *tail)
+            yield (*head, run, *tail)
+
+
+def _cells(lengths: Sequence[int]) -> Iterator[tuple[range, ...]]:
+    """Every cell of a grid as a box; lazily, as `itertools.product` is not."""
+    if not lengths:
+        yield ()
+        return
+    for i in range(lengths[0]):
+        for rest in _cells(lengths[1:]):
+            yield (range(i, i + 1), *rest)
