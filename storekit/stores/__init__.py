@@ -7,6 +7,7 @@ from storekit.stores.base import (
     ReadableStore,
     Store,
     WritableStore,
+    splice,
 )
 from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
@@ -25,4 +26,5 @@ __all__ = [
     "Store",
     "WrapperStore",
     "WritableStore",
+    "splice",
 ]

@@ -44,6 +44,7 @@ __all__ = [
     "Store",
     "WritableStore",
     "as_value",
+    "splice",
 ]
 
 Keys: TypeAlias = list[str]  # inside ListableStore, `list` is the method
