@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -43,6 +42,7 @@ DOCUMENTS = [
     array_document(data_type=_RECORD, fill_value={"a": 1, "b": "NaT", "c": "x"}),
     array_document(data_type=_RECORD, fill_value="AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     array_document(data_type=config("raw_bytes", length_bytes=2), fill_value="YWI="),
+    array_document(codecs=[config("storekit.b2nd")]),
     {
         "zarr_format": 3,
         "node_type": "group",
@@ -50,9 +50,6 @@ DOCUMENTS = [
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": {}},
     },
 ]
-
-if find_spec("storekit.codecs.b2nd"):
-    DOCUMENTS.append(array_document(codecs=[config("storekit.b2nd")]))
 
 _words = st.sampled_from(
     [
