@@ -152,6 +152,10 @@ def _guard(name: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     """Call a codec, and blame it by name for what it raises."""
     try:
         return call(*args, **kwargs)
+    except CodecError as error:
+        if error.codec is not None:
+            raise
+        raise type(error)(error.reason, codec=name, key=error.key) from error
     except (StorekitError, OSError):
         raise  # an OSError is not about the bytes, but about the store that they come from
     except Exception as error:

@@ -1,0 +1,131 @@
+"""
+Whole frames of any origin, read by what they say about themselves.
+
+Nothing that a frame says is believed before it is compared with what is expected and with what is
+there.
+
+Source: C-Blosc2, README_CFRAME_FORMAT.rst and README_B2ND_METALAYER.rst.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from storekit.errors import CodecError, CorruptFrameError
+from storekit.frames.b2nd import B2ND, B2ndMeta, parse_b2nd
+from storekit.frames.chunk import BLOSC2_HEADER, MAX_CHUNK, decompress_into
+from storekit.frames.grid import BlockGrid
+from storekit.frames.layout import (
+    MIN_HEADER,
+    NANS,
+    UNINIT,
+    ZEROS,
+    FrameHeader,
+    parse_header,
+    parse_metalayers,
+    trailer_size,
+)
+from storekit.frames.seal import check_seal, find_seal
+from storekit.selection.part import take
+from storekit.typing import AnyArray, DType, Shape, Value
+
+__all__ = ["read_frame"]
+
+ROOM = 64 << 20
+"""Chunks larger than their array are decoded up to this many bytes."""
+
+
+def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
+    """
+    The array in a frame.
+
+    Args:
+        data: The whole frame, not to be trusted.
+
+        shape: That the array must have.
+
+        dtype: That it must have, in either byte order. A type of raw bytes of the right size will
+            do, too.
+
+    Returns:
+        An array in the byte order of the frame.
+
+    Raises:
+        ChecksumError: If the frame has checksums, and one does not match.
+
+        CorruptFrameError: If the frame is damaged, or of a kind that storekit does not read.
+
+        CodecError: If it holds another array than expected, or a chunk in it is damaged.
+    """
+    header = parse_header(data)
+    trailer = trailer_size(data, header)
+    layers = parse_metalayers(bytes(data[MIN_HEADER : header.header_len]))
+    seal = find_seal(layers)
+    if seal is not None:
+        check_seal(data, header, seal)
+    if B2ND not in layers:
+        raise CorruptFrameError(f"a frame that holds no array, but {', '.join(layers) or 'bytes'}")
+    meta = parse_b2nd(layers[B2ND].content)
+    if meta.shape != shape:
+        raise CodecError(f"expected an array of shape {shape}, the frame holds one of {meta.shape}")
+    grid = _grid(header, meta, dtype)
+    out: AnyArray = np.empty(shape, grid.dtype)
+    counts = [-(-n // c) if n else 0 for n, c in zip(shape, meta.chunks, strict=True)]
+    index_end = header.frame_len - trailer
+    offsets = _offsets(
+        memoryview(data)[header.header_len + header.cbytes : index_end], prod(counts)
+    )
+    chunks = memoryview(data)[header.header_len :][: header.cbytes]
+    buffer = np.empty(grid.nbytes, np.uint8)
+    for offset, place in zip(offsets, product(*map(range, counts)), strict=True):
+        _decode_chunk(chunks, offset, header.typesize, buffer)
+        target = take(
+            out, tuple(slice(i * c, i * c + c) for i, c in zip(place, meta.chunks, strict=True))
+        )
+        target[...] = take(grid.unpack(buffer), tuple(slice(0, n) for n in target.shape))
+    return out
+
+
+def _grid(header: FrameHeader, meta: B2ndMeta, dtype: DType) -> BlockGrid:
+    """How the chunks are laid out, if header, metalayer and the expected type agree."""
+    stored = meta.dtype
+    if stored.itemsize == dtype.itemsize and stored.kind == "V" and stored.fields is None:
+        stored = dtype
+    if stored.newbyteorder("=") != dtype.newbyteorder("="):
+        raise CodecError(f"expected elements of type {dtype}, the frame holds {stored}")
+    grid = BlockGrid(meta.chunks, meta.blocks, stored)
+    if (header.chunksize, header.blocksize) != (grid.nbytes, grid.blocksize):
+        raise CorruptFrameError("header and b2nd metalayer disagree")
+    room = max(ROOM, prod(meta.shape) * stored.itemsize << len(meta.shape))
+    if grid.nbytes > min(room, MAX_CHUNK):
+        raise CorruptFrameError(f"chunks of {grid.nbytes} bytes in an array of shape {meta.shape}")
+    return grid
+
+
+def _offsets(index: memoryview, count: int) -> list[int]:
+    """Where the chunks begin, from an index of as many as there must be."""
+    if len(index) < BLOSC2_HEADER:
+        raise CorruptFrameError("the frame has no index")
+    size = int.from_bytes(index[12:16], "little")
+    offsets = np.empty(count, "<i8")
+    try:
+        decompress_into(index[:size], offsets.view(np.uint8).data)
+    except CodecError as error:
+        raise CorruptFrameError(f"the index is damaged: {error.reason}") from error
+    return offsets.tolist()
+
+
+def _decode_chunk(chunks: memoryview, offset: int, typesize: int, out: AnyArray) -> None:
+    """Decode the chunk that begins at `offset`, or is special."""
+    if offset in (ZEROS, UNINIT):
+        out[:] = 0
+    elif offset == NANS and typesize in (4, 8):
+        out.view(f"f{typesize}")[:] = np.nan
+    elif 0 <= offset <= len(chunks) - BLOSC2_HEADER:
+        size = int.from_bytes(chunks[offset + 12 : offset + 16], "little")
+        decompress_into(chunks[offset : offset + size], out.data)
+    else:
+        raise CorruptFrameError(f"a chunk that begins at {offset}, of {len(chunks)} bytes")
