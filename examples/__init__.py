@@ -1,0 +1,1 @@
+"""Programs that show storekit at work."""
