@@ -38,7 +38,7 @@ VALID_KEYS = [
     "CON",
     "x" * 255,
     "é" * 127,
-    "/".join(["deep"] * 200),
+    "/".join(["deep"] * 60),
 ]
 INVALID_KEYS: list[Any] = [
     "",

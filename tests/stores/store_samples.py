@@ -1,0 +1,156 @@
+"""Stores as others would write them, and a clock that does not wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from storekit.clock import RealClock
+from storekit.errors import ConflictError, KeyNotFoundError
+from storekit.stores.base import (
+    ConditionalStore,
+    ListableStore,
+    ReadableStore,
+    WritableStore,
+    splice,
+)
+from storekit.typing import Value
+
+
+class FakeClock(RealClock):
+    """A clock that notes how long it was asked to sleep, and does not."""
+
+    def __init__(self) -> None:
+        self.sleeps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Note the time, and return at once."""
+        self.sleeps.append(seconds)
+
+    @property
+    def slept(self) -> float:
+        """All the seconds asked for."""
+        return sum(self.sleeps)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FakeClock)
+
+    def __hash__(self) -> int:
+        return hash(FakeClock)
+
+
+class DictStore(ReadableStore):
+    """A dict that can be read, by the one method that is asked of such a store."""
+
+    def __init__(self, fields: Mapping[str, bytes] | None = None) -> None:
+        self.fields = dict(fields or {})
+
+    @property
+    def identity(self) -> Hashable:
+        """That of the object."""
+        return id(self)
+
+    def _get(self, key: str) -> Value:
+        try:
+            return self.fields[key]
+        except KeyError:
+            raise KeyNotFoundError(f"no {key!r}", store=self, op="get", key=key) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DictStore) and self.fields == other.fields
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.fields)})"
+
+
+class ListableDict(DictStore, ListableStore):
+    """A dict that can be read and listed."""
+
+    def _list_prefix(self, prefix: str) -> Iterable[str]:
+        return [key for key in list(self.fields) if key.startswith(prefix)]
+
+
+class PlainDict(ListableDict, WritableStore):
+    """A dict with all but compare-and-set, by the abstract methods alone; flat."""
+
+    def _set(self, key: str, value: Value) -> None:
+        self.fields[key] = bytes(value)
+
+    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
+        self._set(key, splice(self._get(key), changes, store=self, key=key))
+
+    def _erase(self, key: str) -> None:
+        self.fields.pop(key, None)
+
+    def _erase_prefix(self, prefix: str) -> int:
+        return sum(self.fields.pop(key, None) is not None for key in self._list_prefix(prefix))
+
+
+class ConditionalDict(ConditionalStore, ListableStore):
+    """A dict with compare-and-set, by the abstract methods alone; flat."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writes = 0
+        self.fields: dict[str, tuple[bytes, str]] = {}
+
+    @property
+    def identity(self) -> Hashable:
+        """That of the object."""
+        return id(self)
+
+    def _get(self, key: str) -> Value:
+        return self._get_versioned(key)[0]
+
+    def _get_versioned(self, key: str) -> tuple[Value, str]:
+        try:
+            return self.fields[key]
+        except KeyError:
+            raise KeyNotFoundError(f"no {key!r}", store=self, op="get", key=key) from None
+
+    def _set(self, key: str, value: Value) -> None:
+        with self._lock:
+            self._put(key, value)
+
+    def _put(self, key: str, value: Value) -> str:
+        self._writes += 1
+        self.fields[key] = bytes(value), f"v{self._writes}"
+        return self.fields[key][1]
+
+    def _erase(self, key: str) -> None:
+        with self._lock:
+            self.fields.pop(key, None)
+
+    def _erase_prefix(self, prefix: str) -> int:
+        return sum(self.fields.pop(key, None) is not None for key in self._list_prefix(prefix))
+
+    def _list_prefix(self, prefix: str) -> Iterable[str]:
+        return [key for key in list(self.fields) if key.startswith(prefix)]
+
+    def _compare_and_set(
+        self, key: str, value: Value | None, expected_version: str | None
+    ) -> str | None:
+        with self._lock:
+            if self.fields.get(key, (b"", None))[1] != expected_version:
+                raise ConflictError("another version", store=self, op="compare_and_set", key=key)
+            if value is None:
+                self.fields.pop(key, None)
+                return None
+            return self._put(key, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ConditionalDict) and self.fields == other.fields
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.fields)})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"fields": self.fields, "_writes": self._writes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
