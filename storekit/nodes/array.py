@@ -45,7 +45,8 @@ class Indexer:
         self._array, self._resolve = array, resolve
 
     def __getitem__(self, selection: Any) -> Any:
-        return self.read(selection)[()]
+        result = self.read(selection)
+        return result if result.shape or _has_ellipsis(selection) else result[()]
 
     def __setitem__(self, selection: Any, values: Any) -> None:
         self.write(values, selection)
@@ -284,6 +285,12 @@ def as_values(values: Any, dtype: DType) -> AnyArray:
     if isinstance(values, Array):
         return values.read()
     return np.asarray(values, dtype)
+
+
+def _has_ellipsis(selection: Any) -> bool:
+    """Whether numpy would give a 0-d array instead of a scalar."""
+    items = selection if isinstance(selection, tuple) else (selection,)
+    return any(item is Ellipsis for item in items)
 
 
 def _times(shape: Shape) -> str:
