@@ -14,7 +14,7 @@ Source: C-Blosc2, README_B2ND_FORMAT.rst.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Self
 
@@ -135,6 +135,7 @@ class FrameCoder(ChunkCoder):
         if self._grid.nbytes > MAX_CHUNK:
             raise MetadataError(f"a chunk of {self._grid.nbytes} bytes is too large for blosc2")
         self._frames = SealedFrames(self._grid, codec, clevel, filter_id)
+        self._buffers = spec.dtype.kind in "?biufc"
         self._settings = {
             "codec": codec,
             "clevel": clevel,
@@ -148,26 +149,27 @@ class FrameCoder(ChunkCoder):
         """The frame of a chunk."""
         if chunk.shape != self.spec.shape:
             raise CodecError(f"expected a chunk of shape {self.spec.shape}, found {chunk.shape}")
-        content = self._grid.pack(chunk).reshape(-1).view(np.uint8)
+        content = self._memory(self._grid.pack(chunk))
         return self._frames.seal(backend().compress2(content, **self._settings))
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """Decode a chunk, or the blocks that a part of it needs."""
-        head = self._frames.head(data)
-        if head is None:
-            chunk = read_frame(data, self.spec.shape, self.spec.dtype)
-            out[...] = chunk if part is None else take(chunk, part)
-        elif not isinstance(head, Head):
+        picked = None if part is None else self._grid.pick(part)
+        if picked is not None:
+            head = self._frames.head(data)
+            if head is not None:
+                view = memoryview(data)
+                pieces = [view[a:b] for a, b in head.ranges(picked.numbers)]
+                self._decode_blocks(head, pieces, out, picked)
+                return
+        chunk = self._frames.chunk(data)
+        if chunk is not None:
+            self._decode_whole(chunk, out, part)
+        elif data == self._frames.zeros:
             out[...] = np.zeros((), self.spec.dtype)
         else:
-            picked = None if part is None else self._grid.pick(part)
-            if picked is None:
-                self._decode_whole(self._frames.whole(data, head), out, part)
-            else:
-                runs = head.runs(picked.numbers)
-                chunk_bytes = memoryview(data)[head.base :]
-                pieces = [chunk_bytes[head.starts[a] : head.starts[b]] for a, b in runs]
-                self._decode_blocks(head, runs, pieces, out, picked)
+            array = read_frame(data, self.spec.shape, self.spec.dtype)
+            out[...] = array if part is None else take(array, part)
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """Read the head of a frame, then the blocks that a part needs."""
@@ -181,18 +183,20 @@ class FrameCoder(ChunkCoder):
             self.decode_into(first, out, part)
             return
         head = self._frames.head(first)
-        if isinstance(head, Head):
-            runs = head.runs(picked.numbers)
-            starts, base = head.starts, head.base
-            pieces = fetch([(base + starts[a], starts[b] - starts[a]) for a, b in runs])
-            self._decode_blocks(head, runs, pieces, out, picked)
-        else:
+        if head is None:
             self.decode_into(fetch([(0, None)])[0], out, part)
+        else:
+            ranges = [(a, b - a) for a, b in head.ranges(picked.numbers)]
+            self._decode_blocks(head, fetch(ranges), out, picked)
 
-    def _decode_whole(self, chunk: memoryview, out: AnyArray, part: Part | None) -> None:
+    def _memory(self, array: AnyArray) -> AnyArray:
+        """The array, or its bytes if its type is one that has no buffers."""
+        return array if self._buffers else array.reshape(-1).view(np.uint8)
+
+    def _decode_whole(self, chunk: AnyArray, out: AnyArray, part: Part | None) -> None:
         grid = self._grid
         if part is None and grid.exact and out.flags.carray and out.dtype == grid.dtype:
-            unchecked_decompress_into(chunk, out.reshape(-1).view(np.uint8))
+            unchecked_decompress_into(chunk, self._memory(out))
             return
         buffer = borrow(grid.nbytes)
         unchecked_decompress_into(chunk, buffer)
@@ -201,22 +205,12 @@ class FrameCoder(ChunkCoder):
         give_back(buffer)
 
     def _decode_blocks(
-        self,
-        head: Head,
-        runs: list[tuple[int, int]],
-        pieces: list[Value] | list[memoryview],
-        out: AnyArray,
-        picked: Picked,
+        self, head: Head, pieces: Sequence[Value], out: AnyArray, picked: Picked
     ) -> None:
         """Decode some blocks of a chunk, given the bytes of each run of them."""
-        for (first, end), piece in zip(runs, pieces, strict=True):
-            expected = head.starts[end] - head.starts[first]
-            if len(piece) != expected:
-                raise CodecError(f"expected {expected} bytes of blocks, found {len(piece)}")
-            head.verify(piece, first, end)
         if not picked.numbers:
             return
-        excerpt = head.excerpt(runs, pieces)
+        excerpt = head.excerpt(picked.numbers, pieces)
         buffer = borrow(len(picked.numbers) * self._grid.blocksize)
         if head.memcpyed:
             buffer[:] = np.frombuffer(excerpt, np.uint8)

@@ -1,8 +1,8 @@
 """
 ``vlen-utf8`` and ``vlen-bytes``: elements of any length.
 
-Source: Zarr extension codecs ``vlen-utf8`` and ``vlen-bytes``: the number of elements, then for each its
-length in bytes and the bytes, in C order; numbers are little-endian 32-bit integers.
+Source: Zarr extension codecs ``vlen-utf8`` and ``vlen-bytes``: the number of elements, then for
+each its length in bytes and the bytes, in C order; numbers are little-endian 32-bit integers.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from storekit.errors import CodecError
-from storekit.typing import Value
+from storekit.typing import AnyArray, Value
 
 __all__ = [
     "BLOSC1_HEADER",
@@ -185,13 +185,13 @@ def decompress_into(data: Value, out: memoryview) -> None:
         CodecError: If the chunk is damaged. `out` may then hold anything.
     """
     check_chunk(data, len(out))
-    unchecked_decompress_into(data, out)
-
-
-def unchecked_decompress_into(data: Value, out: Any) -> None:
-    """`decompress_into` for a chunk whose header is known to be right."""
     if len(out):
-        try:
-            backend().decompress2(data, out, nthreads=1)
-        except (RuntimeError, ValueError) as error:
-            raise CodecError(f"blosc2 cannot decode the chunk: {error}") from error
+        unchecked_decompress_into(data, out)
+
+
+def unchecked_decompress_into(data: Value | AnyArray, out: memoryview | AnyArray) -> None:
+    """`decompress_into` for a chunk whose header is known to be right, and which is not empty."""
+    try:
+        backend().decompress2(data, out, nthreads=1)
+    except (RuntimeError, ValueError) as error:
+        raise CodecError(f"blosc2 cannot decode the chunk: {error}") from error

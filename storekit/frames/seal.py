@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from operator import lt
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ import numpy as np
 from storekit.errors import ChecksumError, CorruptFrameError
 from storekit.frames.chunk import BLOSC2_HEADER, MEMCPYED, parse_chunk
 from storekit.frames.layout import TRAILER, ZEROS, FrameHeader, Metalayer, pack_index
-from storekit.typing import Value
+from storekit.typing import AnyArray, Value
 
 __all__ = [
     "SEAL",
@@ -32,10 +33,9 @@ __all__ = [
     "TAIL_OF_ZEROS",
     "Head",
     "check_seal",
-    "check_tail",
+    "check_starts",
     "empty_seal",
     "find_seal",
-    "open_head",
     "pack_seal",
 ]
 
@@ -76,55 +76,57 @@ class Head(NamedTuple):
         """Whether blocks are stored as they are."""
         return bool(self.chunk[2] & MEMCPYED)
 
-    def runs(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        """Blocks, whose numbers ascend, as the first and the end of each run of neighbours."""
-        runs: list[tuple[int, int]] = []
-        for number in numbers:
-            if runs and runs[-1][1] == number:
-                runs[-1] = (runs[-1][0], number + 1)
-            else:
-                runs.append((number, number + 1))
-        return runs
+    def ranges(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        """Where in the frame blocks begin and end whose numbers ascend, neighbours together."""
+        starts, base = self.starts, self.base
+        return [(base + starts[first], base + starts[end]) for first, end in _runs(numbers)]
 
-    def verify(self, data: Value, first: int, end: int) -> None:
-        """
-        Compare blocks with their checksums.
-
-        Args:
-            data: The bytes of the blocks from `first` to `end`.
-
-        Raises:
-            ChecksumError: If they are others than were written.
-        """
-        starts, sums, base = self.starts, self.sums, self.starts[first]
-        view = np.frombuffer(data, np.uint8)
-        for i in range(first, end):
-            if google_crc32c.value(view[starts[i] - base : starts[i + 1] - base]) != sums[i]:
-                raise ChecksumError(f"block {i} does not match its checksum")
-
-    def excerpt(self, runs: Sequence[tuple[int, int]], pieces: Sequence[Value]) -> bytes:
+    def excerpt(self, numbers: Sequence[int], pieces: Sequence[Value]) -> bytes:
         """
         A chunk of only some blocks; of a `memcpyed` chunk, these blocks themselves.
 
         Args:
-            runs: The blocks.
+            numbers: Of the blocks, ascending.
 
-            pieces: The bytes of each run.
+            pieces: The bytes of each of their `ranges`, not to be trusted.
+
+        Raises:
+            ChecksumError: If a block does not match its checksum.
         """
+        place = BLOSC2_HEADER + 4 * len(numbers)
+        table: list[int] = []
+        for (first, end), piece in zip(_runs(numbers), pieces, strict=True):
+            self._verify(piece, first, end)
+            shift = place - self.starts[first]
+            table += [start + shift for start in self.starts[first:end]]
+            place = self.starts[end] + shift
         if self.memcpyed:
             return b"".join(pieces)
-        count = sum(end - first for first, end in runs)
-        place = BLOSC2_HEADER + 4 * count
-        table: list[int] = []
-        for first, end in runs:
-            base = place - self.starts[first]
-            table += [base + start for start in self.starts[first:end]]
-            place = base + self.starts[end]
         header = bytearray(self.chunk)
         blocksize = int.from_bytes(header[8:12], "little")
-        struct.pack_into("<i", header, 4, count * blocksize)
+        struct.pack_into("<i", header, 4, len(numbers) * blocksize)
         struct.pack_into("<i", header, 12, place)
-        return b"".join((header, struct.pack(f"<{count}i", *table), *pieces))
+        return b"".join((header, struct.pack(f"<{len(numbers)}i", *table), *pieces))
+
+    def _verify(self, data: Value, first: int, end: int) -> None:
+        starts, base = self.starts, self.starts[first]
+        if len(data) != starts[end] - base:
+            raise CorruptFrameError(f"expected {starts[end] - base} bytes, found {len(data)}")
+        view = np.frombuffer(data, np.uint8)
+        for i in range(first, end):
+            if google_crc32c.value(view[starts[i] - base : starts[i + 1] - base]) != self.sums[i]:
+                raise ChecksumError(f"block {i} does not match its checksum")
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as the first and the end of each run of neighbours."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return runs
 
 
 def empty_seal(nblocks: int) -> bytes:
@@ -132,65 +134,33 @@ def empty_seal(nblocks: int) -> bytes:
     return _MARK + bytes(4 + 4 * nblocks)
 
 
-def pack_seal(prefix: bytes, chunk: bytes, nblocks: int) -> bytes:
+def pack_seal(prefix: bytes, chunk: AnyArray, starts: Sequence[int]) -> bytes:
     """
     The checksums of a frame.
 
     Args:
         prefix: All of the frame before them.
 
-        chunk: Just compressed by blosc2; empty if it is not stored.
+        chunk: Its bytes; none if it is not stored, in which case its blocks have the checksum 0.
 
-        nblocks: Of the chunk.
+        starts: Where in the chunk its blocks begin, and where the last one ends.
     """
-    head_sum = google_crc32c.value(prefix)
-    if not chunk:
-        return struct.pack("<I", head_sum) + bytes(4 * nblocks)
-    starts = _starts(chunk, 0, len(chunk), nblocks)
-    head_sum = google_crc32c.extend(head_sum, chunk[: starts[0]])
-    view = np.frombuffer(chunk, np.uint8)
-    sums = [google_crc32c.value(view[starts[i] : starts[i + 1]]) for i in range(nblocks)]
-    return struct.pack(f"<{nblocks + 1}I", head_sum, *sums)
+    head_sum = google_crc32c.extend(google_crc32c.value(prefix), chunk[: starts[0]])
+    sums = [google_crc32c.value(chunk[a:b]) for a, b in pairwise(starts)]
+    return struct.pack(f">{len(starts)}I", head_sum, *sums)
 
 
-def open_head(data: Value, sums_at: int, cbytes: int, nblocks: int) -> Head:
+def check_starts(starts: Sequence[int], first: int) -> None:
     """
-    Read and verify the head of a sealed frame that stores a chunk.
-
-    Args:
-        data: The frame, or as much of it as the head takes.
-
-        sums_at: Where the checksums are.
-
-        cbytes: Bytes of the chunk.
-
-        nblocks: Of the chunk.
+    Check that blocks follow each other without gaps from `first` on.
 
     Raises:
-        CorruptFrameError: If `data` is too short.
-
-        ChecksumError: If the head is not what was written.
+        CorruptFrameError: If they do not.
     """
-    base = sums_at + 4 + 4 * nblocks
-    if len(data) < base + BLOSC2_HEADER:
-        raise CorruptFrameError(f"the frame is cut off after {len(data)} bytes")
-    starts = _starts(data, base, cbytes, nblocks)
-    head_sum, *sums = struct.unpack_from(f"<{nblocks + 1}I", data, sums_at)
-    found = google_crc32c.value(bytes(data[:sums_at]))
-    if google_crc32c.extend(found, bytes(data[base : base + starts[0]])) != head_sum:
-        raise ChecksumError("the head of the frame does not match its checksum")
-    return Head(base, bytes(data[base : base + BLOSC2_HEADER]), starts, sums)
-
-
-def check_tail(data: Value, tail: bytes) -> None:
-    """
-    Compare what follows the chunk with what must follow it.
-
-    Raises:
-        ChecksumError: If it is something else.
-    """
-    if bytes(data[len(data) - len(tail) :]) != tail:
-        raise ChecksumError("the end of the frame is damaged")
+    if starts[0] != first or not (
+        starts[1] > first if len(starts) == 2 else all(map(lt, starts, starts[1:]))
+    ):
+        raise CorruptFrameError("the blocks of the chunk are not in order")
 
 
 def find_seal(layers: Mapping[str, Metalayer]) -> Metalayer | None:
@@ -225,32 +195,33 @@ def check_seal(data: Value, header: FrameHeader, layer: Metalayer) -> None:
 
         ChecksumError: If the frame is not what was written.
     """
-    nblocks, rest = divmod(len(layer.content) - len(_MARK) - 4, 4)
-    sums_at = layer.start + len(_MARK)
-    if nblocks < 0 or rest or layer.start + len(layer.content) != header.header_len:
+    sums_at, base = layer.start + len(_MARK), header.header_len
+    count, rest = divmod(len(layer.content) - len(_MARK), 4)
+    if count < 1 or rest or layer.start + len(layer.content) != base:
         raise CorruptFrameError("the metalayer of the checksums is damaged")
-    if not header.cbytes:
-        seal = pack_seal(bytes(data[:sums_at]), b"", nblocks)
-        if bytes(data[sums_at:]) != seal + TAIL_OF_ZEROS:
-            raise ChecksumError("the frame of zeros is damaged")
-        return
-    chunk = memoryview(data)[header.header_len : header.header_len + header.cbytes]
-    if parse_chunk(chunk).nblocks != nblocks:
-        raise CorruptFrameError(f"a chunk of other than {nblocks} blocks")
-    head = open_head(data, sums_at, header.cbytes, nblocks)
-    head.verify(chunk[head.starts[0] :], 0, nblocks)
-    check_tail(data, TAIL)
+    view = np.frombuffer(data, np.uint8)
+    chunk = view[base : base + header.cbytes]
+    starts: Sequence[int] = (0,) * count
+    tail = TAIL_OF_ZEROS
+    if header.cbytes:
+        starts, tail = _starts(chunk), TAIL
+    if len(starts) != count:
+        raise CorruptFrameError(f"{count - 1} checksums of {len(starts) - 1} blocks")
+    if pack_seal(bytes(data[:sums_at]), chunk, starts) != layer.content[len(_MARK) :]:
+        raise ChecksumError("the chunk or its head does not match the checksums")
+    if bytes(data[base + header.cbytes :]) != tail:
+        raise ChecksumError("the end of the frame is damaged")
 
 
-def _starts(data: Value, base: int, cbytes: int, nblocks: int) -> Sequence[int]:
+def _starts(chunk: AnyArray) -> Sequence[int]:
     """Where the blocks of a chunk begin, and where the last one ends."""
-    first = BLOSC2_HEADER + 4 * nblocks
-    if data[base + 2] & MEMCPYED:
-        blocksize = int.from_bytes(data[base + 8 : base + 12], "little")
-        return range(BLOSC2_HEADER, BLOSC2_HEADER + nblocks * blocksize + 1, max(blocksize, 1))
-    if len(data) < base + first:
-        raise CorruptFrameError(f"the frame is cut off after {len(data)} bytes")
-    starts = (*struct.unpack_from(f"<{nblocks}i", data, base + BLOSC2_HEADER), cbytes)
-    if starts[0] != first or not all(map(lt, starts, starts[1:])):
-        raise CorruptFrameError("the blocks of the chunk are not in order")
+    header = parse_chunk(chunk.data)
+    first = BLOSC2_HEADER + 4 * header.nblocks
+    if header.memcpyed:
+        return range(BLOSC2_HEADER, BLOSC2_HEADER + header.nbytes + 1, header.blocksize)
+    if header.special or len(chunk) < first:
+        raise CorruptFrameError("a chunk without blocks")
+    table = struct.unpack_from(f"<{header.nblocks}i", chunk.data, BLOSC2_HEADER)
+    starts = (*table, len(chunk))
+    check_starts(starts, first)
     return starts
