@@ -58,7 +58,7 @@ class BytesCodec(ArrayBytesCodec):
 
     def evolved(self, spec: ChunkSpec) -> Self:
         """Little-endian if bytes have an order and none is stated."""
-        if self.endian is None and _has_order(spec.dtype):
+        if self.endian is None and not spec.variable and _has_order(spec.dtype):
             return type(self)("little")
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from math import isqrt, prod
 from typing import Any
 
 from storekit.codecs.base import ChunkSpec, Codec
@@ -16,7 +17,7 @@ from storekit.nodes.fill import cast_fill
 from storekit.nodes.metadata import ArrayMetadata, parse_node
 from storekit.typing import JSON, Shape
 
-__all__ = ["auto_chunks", "check_shape", "new_document"]
+__all__ = ["auto_chunks", "check_shape", "dividing_chunks", "new_document"]
 
 _TARGET = 1 << 20
 """
@@ -40,6 +41,18 @@ def auto_chunks(shape: Shape, itemsize: int) -> Shape:
         total //= chunks[longest]
         chunks[longest] = -(-chunks[longest] // 2)
         total *= chunks[longest]
+    return tuple(chunks)
+
+
+def dividing_chunks(shards: Shape, itemsize: int) -> Shape:
+    """A chunk shape that divides that of the shards and is of at most 1 MiB."""
+    chunks = list(shards)
+    while prod(chunks) * itemsize > _TARGET and max(chunks) > 1:
+        longest = chunks.index(max(chunks))
+        size = chunks[longest]
+        # Sides without a small factor are not worth the search.
+        factors = (n for n in range(2, min(isqrt(size), 1000) + 1) if size % n == 0)
+        chunks[longest] //= next(factors, size)
     return tuple(chunks)
 
 
@@ -92,15 +105,20 @@ def new_document(
         )
     data_type = data_type_from_numpy(dtype)
     sides = check_shape(shape, "shape", least=0)
-    if isinstance(chunks, str):
-        if chunks != "auto":
-            raise MetadataError(field="chunks", expected="a shape or 'auto'", found=chunks)
-        chunk_shape = auto_chunks(sides, data_type.numpy.itemsize)
-    else:
-        chunk_shape = check_shape(chunks, "chunks", least=1, ndim=len(sides))
     shard_shape = (
         None if shards is None else check_shape(shards, "shards", least=1, ndim=len(sides))
     )
+    if isinstance(chunks, str):
+        if chunks != "auto":
+            raise MetadataError(field="chunks", expected="a shape or 'auto'", found=chunks)
+        itemsize = data_type.numpy.itemsize
+        chunk_shape = (
+            auto_chunks(sides, itemsize)
+            if shard_shape is None
+            else dividing_chunks(shard_shape, itemsize)
+        )
+    else:
+        chunk_shape = check_shape(chunks, "chunks", least=1, ndim=len(sides))
     fill = cast_fill(fill_value, data_type)
     chosen = Pipeline.of(codecs, ChunkSpec(chunk_shape, data_type.numpy, fill)).codecs
     metadata = ArrayMetadata(
@@ -110,8 +128,10 @@ def new_document(
         key_encoding=_key_encoding(key_encoding),
         fill_value=fill,
         codecs=chosen if shard_shape is None else (ShardingCodec(chunk_shape, chosen),),
-        attributes=dict(attributes or {}),
-        dimension_names=None if dimension_names is None else tuple(dimension_names),
+        attributes={} if attributes is None else attributes,
+        dimension_names=(
+            list(dimension_names) if _is_list(dimension_names) else dimension_names  # type: ignore[arg-type]
+        ),
     )
     # What is written must pass our own reader, which checks what the parts cannot check alone.
     data = metadata.to_bytes()
@@ -123,5 +143,13 @@ def _key_encoding(given: JSON) -> KeyEncoding:
     return KeyEncoding("default", given) if given in ("/", ".") else KeyEncoding.from_json(given)
 
 
-def _is_int(value: object) -> bool:
-    return hasattr(value, "__index__")
+def _is_int(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:  # of numpy's arrays, too, though they have the method
+        return False
+    return True
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

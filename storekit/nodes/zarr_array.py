@@ -120,7 +120,7 @@ class ZarrArray(ZarrNode, Array):
 
             ReadOnlyError: If the store cannot be written.
         """
-        path = check_name(path) if path.strip("/") else ""
+        path = check_name(path)
         if data is not None:
             data = np.asarray(data)
             shape, dtype = (

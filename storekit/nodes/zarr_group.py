@@ -61,7 +61,7 @@ class ZarrGroup(ZarrNode, Group):
 
             ReadOnlyError: If the store cannot be written.
         """
-        path = check_name(path) if path.strip("/") else ""
+        path = check_name(path)
         document = GroupMetadata(attributes=dict(attributes or {})).to_bytes()
         return cls(store, path, create_document(store, path, document, overwrite=overwrite))
 
