@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from storekit.clock import RealClock
@@ -154,3 +156,37 @@ class ConditionalDict(ConditionalStore, ListableStore):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
+
+
+def files(root: Path) -> list[str]:
+    """All there is in a directory, temporary or not."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def fail_with(number: int) -> Callable[..., Any]:
+    """A system call that always fails."""
+
+    def call(*args: object, **kwargs: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def count_up(store: Any, key: str, times: int) -> None:
+    """Increment a number by compare-and-set, as often as told."""
+    for _ in range(times):
+        while True:
+            value, version = store.get_versioned(key)
+            try:
+                store.compare_and_set(key, b"%d" % (int(bytes(value)) + 1), version)
+                break
+            except ConflictError:
+                continue
+
+
+def set_and_erase(store: Any, key: str, times: int) -> None:
+    """Write, read and remove a key, as often as told."""
+    for turn in range(times):
+        store.set(key, b"%d" % turn)
+        assert bytes(store.get(key)) == b"%d" % turn
+        store.erase(key)

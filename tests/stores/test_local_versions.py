@@ -1,0 +1,203 @@
+"""Versions of files, and locks between threads and processes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store_samples import FakeClock, count_up, fail_with, files, set_and_erase
+
+from storekit.errors import ConflictError, StoreError, UnsupportedError
+from storekit.stores import LocalStore, _files
+
+
+def test_versions_differ_even_if_time_stands_still(root: Path) -> None:
+    """With a clock that does not move, and inodes used again, no version comes twice."""
+
+    class Stopped(FakeClock):
+        def now_ns(self) -> int:
+            return 1_000_000_000
+
+    store = LocalStore(root)
+    store.clock = Stopped()
+    versions = set()
+    for number in range(100):
+        store.set("a", b"same")
+        versions.add(store.get_versioned("a")[1])
+        if number % 2:
+            store.erase("a")
+    assert len(versions) == 100
+
+
+def test_a_new_value_is_newer_than_the_one_it_replaced(root: Path) -> None:
+    """Compare-and-set stamps its file later than the old one, even one from the future."""
+    store = LocalStore(root)
+    store.set("a", b"1")
+    future = store.clock.now_ns() + 10**15
+    os.utime(root / "a", ns=(future, future))
+    store.compare_and_set("a", b"2", store.get_versioned("a")[1])
+    assert (root / "a").stat().st_mtime_ns > future
+
+
+def test_a_change_from_outside_changes_the_version(root: Path) -> None:
+    """A file that another program writes to has a new version."""
+    store = LocalStore(root)
+    version = store.compare_and_set("a", b"1", None)
+    with open(root / "a", "ab") as file:
+        file.write(b"2")
+    assert store.get_versioned("a")[0] == b"12"
+    assert store.get_versioned("a")[1] != version
+
+
+def test_without_locks_all_but_compare_and_set_works(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system without locks, compare-and-set says so, and the rest goes without."""
+    store = LocalStore(root)
+    monkeypatch.setattr(_files.fcntl, "flock", fail_with(errno.EBADF))
+    store.set("a/b", b"1")
+    store.erase("a/b")
+    store.set("a/b", b"2")
+    assert store.get("a/b") == b"2"
+    version = store.get_versioned("a/b")[1]
+    for value in (b"3", None):
+        with pytest.raises(UnsupportedError, match="lock"):
+            store.compare_and_set("a/b", value, version)
+    assert store.erase_prefix("a/") == 1
+    monkeypatch.setattr(_files.fcntl, "flock", fail_with(errno.EIO))
+    with pytest.raises(StoreError, match="EIO"):
+        store.set("c", b"1")
+
+
+def run_processes(method: str, work: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
+    """Run one process for each of the arguments, and see that all succeed."""
+    context = multiprocessing.get_context(method)
+    processes = [context.Process(target=work, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)
+
+
+BOTH = pytest.mark.parametrize("method", ["fork", "spawn"])
+forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@BOTH
+@forks
+def test_no_increment_of_any_process_is_lost(root: Path, method: str) -> None:
+    """4 processes that increment a number 25 times by compare-and-set make 100 of it."""
+    store = LocalStore(root)
+    store.set("deep/n", b"0")
+    run_processes(method, count_up, *[(store, "deep/n", 25)] * 4)
+    assert store.get("deep/n") == b"100"
+
+
+@BOTH
+@forks
+def test_processes_share_a_directory(root: Path, method: str) -> None:
+    """Processes that set and erase side by side, in directories that vanish, lose nothing."""
+    arguments = [(LocalStore(root), f"a/b/{number}", 100) for number in range(3)]
+    run_processes(method, set_and_erase, *arguments)
+    assert files(root) == []
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether anybody keeps others from changing a directory."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@pytest.mark.parametrize("call", ["rename", "unlink"])
+def test_a_directory_is_changed_under_its_lock(
+    root: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Whatever puts a value in place or removes one holds the lock meanwhile, and no longer."""
+    store = LocalStore(root)
+    store.set("a/b", b"0")
+    held: list[bool] = []
+    original = getattr(os, call)
+
+    def watch(*args: Any, **kwargs: Any) -> None:
+        held.append(is_locked(root / "a"))
+        original(*args, **kwargs)
+
+    monkeypatch.setattr(os, call, watch)
+    store.set("a/b", b"1")
+    store.compare_and_set("a/b", b"2", store.get_versioned("a/b")[1])
+    store.set_partial_values([("a/b", 0, b"3")])
+    for key in ("a/c", "a/d", "a/e/f"):
+        store.set(key, b"")
+    store.erase("a/c")
+    store.compare_and_set("a/d", None, store.get_versioned("a/d")[1])
+    assert not is_locked(root / "a")
+    store.erase_prefix("a/")
+    # The last of each is in the directory a/e, which has a lock of its own.
+    assert held == [True] * 5 + [False] if call == "rename" else [True] * 3 + [False]
+
+
+def test_who_comes_between_wins(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `set` or `erase` between the look at a version and the lock makes compare-and-set fail."""
+    store = LocalStore(root)
+    for change in (lambda: store.set("n", b"9"), lambda: store.erase("n")):
+        store.set("n", b"0")
+        version = store.get_versioned("n")[1]
+        lock = _files.lock
+
+        def change_and_lock(
+            directory: int, change: Callable[[], None] = change, lock: Any = lock
+        ) -> bool:
+            monkeypatch.setattr(_files, "lock", lock)
+            change()
+            return bool(lock(directory))
+
+        for value in (b"1", None):
+            store.set("n", b"0")
+            version = store.get_versioned("n")[1]
+            monkeypatch.setattr(_files, "lock", change_and_lock)
+            with pytest.raises(ConflictError):
+                store.compare_and_set("n", value, version)
+    assert not store.exists("n")
+    assert files(root) == []
+
+
+@forks
+def test_a_child_forked_while_a_lock_is_held_holds_up_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child that inherits the descriptor of a locked directory does not keep it locked."""
+    store = LocalStore(root)
+    reader, writer = os.pipe()
+    rename = os.rename
+    children: list[int] = []
+
+    def fork_and_rename(*args: Any, **kwargs: Any) -> None:
+        child = os.fork()
+        if child == 0:
+            os.close(writer)
+            os.read(reader, 1)  # until the parent is done
+            os._exit(0)
+        children.append(child)
+        rename(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", fork_and_rename)
+        store.set("a/b", b"1")
+    assert not is_locked(root / "a")
+    store.set("a/b", b"2")
+    os.close(writer)
+    os.close(reader)
+    assert os.waitpid(children[0], 0)[1] == 0
