@@ -13,20 +13,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+import numpy as np
+
 from storekit.codecs.base import BytesBytesCodec, ChunkSpec, check_keys
 from storekit.codecs.config import get_choice, get_int
 from storekit.errors import MetadataError, MissingExtraError
 from storekit.frames.chunk import check_chunk, decompress_into
 from storekit.typing import JSON, Value
 
-__all__ = ["BloscCodec"]
+__all__ = ["BloscChunks", "BloscCodec"]
 
 CNAMES = ("blosclz", "lz4", "lz4hc", "zlib", "zstd", "snappy")
 SHUFFLES = ("noshuffle", "shuffle", "bitshuffle")
 MAX_SIZE = (1 << 31) - 1
 
 
-class BloscCodec(BytesBytesCodec):
+class BloscChunks(BytesBytesCodec):
+    """What reads Blosc chunks, of either version."""
+
+    def decode(self, data: Value, size: int | None) -> Value:
+        """The content."""
+        content = np.empty(check_chunk(data, size).nbytes, np.uint8)
+        self.decode_into(data, content.data)
+        return content.data.toreadonly()
+
+    def decode_into(self, data: Value, out: memoryview) -> None:
+        """The content, decoded in place."""
+        decompress_into(data, out)
+
+
+class BloscCodec(BloscChunks):
     """
     Compress with Blosc (version 1).
 
@@ -103,17 +119,6 @@ class BloscCodec(BytesBytesCodec):
             data, self.cname.encode(), self.clevel, shuffle, self.blocksize, self.typesize or 1
         )
         return compressed
-
-    def decode(self, data: Value, size: int | None) -> Value:
-        """The content."""
-        stated = check_chunk(data, size).nbytes
-        content = bytearray(stated)
-        self.decode_into(data, memoryview(content))
-        return memoryview(content).toreadonly()
-
-    def decode_into(self, data: Value, out: memoryview) -> None:
-        """The content, decoded in place."""
-        decompress_into(data, out)
 
 
 def _numcodecs() -> Any:
