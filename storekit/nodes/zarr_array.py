@@ -17,6 +17,7 @@ from storekit.nodes.chunkio import ChunkIO
 from storekit.nodes.layout import check_shape, new_document
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
+from storekit.nodes.shrink import cells, cut_away, worth_listing
 from storekit.nodes.zarr_node import ZarrNode, create_document
 from storekit.pool import submit
 from storekit.selection.parse import Selection, select, select_blocks
@@ -273,7 +274,8 @@ class ZarrArray(ZarrNode, Array):
         return self._submit(self.set_chunk, data, index, check_empty)
 
     def _chunk_selection(self, index: int | Sequence[int]) -> Selection:
-        place = index if isinstance(index, tuple) else tuple(np.atleast_1d(index).tolist())
+        several = isinstance(index, Sequence) or np.ndim(index)
+        place: Any = tuple(index) if several else (index,)  # type: ignore[arg-type]
         if len(place) != self.ndim or not all(hasattr(i, "__index__") for i in place):
             raise SelectionError(f"a chunk's index is {self.ndim} ints, found {index!r}")
         spans = select_blocks(place, self.shape, self.chunks).axes
@@ -292,21 +294,22 @@ class ZarrArray(ZarrNode, Array):
             ReadOnlyError: If the store cannot be written.
         """
         sides = check_shape(shape, "shape", least=0, ndim=self.ndim)
-        before: list[Shape] = []
+        before: list[ArrayMetadata] = []
 
         def change(metadata: ArrayMetadata) -> ArrayMetadata:
-            before[:] = [metadata.shape]
+            before[:] = [metadata]
             return replace(metadata, shape=sides)
 
         self._edit(change)
-        self._clear_beyond(before[0])
+        ZarrArray(self._store, self._path, before[0])._clear_beyond(sides)
 
-    def _clear_beyond(self, before: Shape) -> None:
-        """Give everything the fill value that a larger shape had and this one has not."""
-        old = ZarrArray(self._store, self._path, replace(self._metadata, shape=before))
-        for axis, (now, was) in enumerate(zip(self.shape, before, strict=True)):
-            if now < was:
-                old[(slice(None),) * axis + (slice(now, was),)] = self.fill_value
+    def _clear_beyond(self, now: Shape) -> None:
+        """Give everything the fill value that does not lie within a shape."""
+        chunks, boxes = self._metadata.chunk_shape, [tuple(slice(0, n) for n in self.shape)]
+        if isinstance(self._store, ListableStore) and worth_listing(self.shape, now, chunks):
+            boxes = list(cells(self._stored().values(), chunks, self.shape))
+        for part in cut_away(boxes, now):
+            self[part] = self.fill_value
 
     def append(self, data: Any, axis: int = 0) -> Shape:
         """
@@ -330,19 +333,24 @@ class ZarrArray(ZarrNode, Array):
                 f"cannot append {values.ndim} dimensions to {self.ndim} along axis {axis}"
             )
         axis %= self.ndim
-        starts: list[int] = []
+        added = values.shape[axis]
+        grown: list[ArrayMetadata] = []
 
         def change(metadata: ArrayMetadata) -> ArrayMetadata:
             shape = metadata.shape
             if shape[:axis] + shape[axis + 1 :] != values.shape[:axis] + values.shape[axis + 1 :]:
                 raise ShapeError(f"cannot append shape {values.shape} to {shape} along axis {axis}")
-            starts[:] = [shape[axis]]
-            grown = (*shape[:axis], shape[axis] + values.shape[axis], *shape[axis + 1 :])
-            return replace(metadata, shape=grown)
+            grown[:] = [
+                replace(metadata, shape=(*shape[:axis], shape[axis] + added, *shape[axis + 1 :]))
+            ]
+            return grown[0]
 
         self._edit(change)
-        self[(slice(None),) * axis + (slice(starts[0], starts[0] + values.shape[axis]),)] = values
-        return self.shape
+        # Not through this object, whose shape other threads may change meanwhile.
+        target = ZarrArray(self._store, self._path, grown[0])
+        end = target.shape[axis]
+        target[(slice(None),) * axis + (slice(end - added, end),)] = values
+        return target.shape
 
     def stored_keys(self) -> list[str]:
         """
@@ -351,12 +359,21 @@ class ZarrArray(ZarrNode, Array):
         Raises:
             UnsupportedError: If the store cannot list its keys.
         """
+        return list(self._stored())
+
+    def _stored(self) -> dict[str, Shape]:
+        """By the keys of all stored chunks (or shards) their places in the grid."""
         if not isinstance(self._store, ListableStore):
             raise UnsupportedError(
                 "the store cannot list its keys", store=self._store, op="list_prefix"
             )
-        keys = self._store.list_prefix(f"{self._path}/" if self._path else "")
-        return [key for key in keys if key != document_key(self._path)]
+        prefix = f"{self._path}/" if self._path else ""
+        place_of = self._metadata.key_encoding.indices
+        places = (
+            (key, place_of(key[len(prefix) :], self.ndim))
+            for key in self._store.list_prefix(prefix)
+        )
+        return {key: place for key, place in places if place is not None}
 
     def stored_nbytes(self) -> int:
         """The size of all stored chunks, in bytes."""

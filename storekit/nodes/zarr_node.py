@@ -100,7 +100,8 @@ class ZarrNode(Node):
 
     def refresh(self) -> None:
         """Read the metadata again, to see what others have changed."""
-        self._install(type(self)(self._store, self._path)._metadata)
+        with value_lock(self._store, document_key(self._path)):
+            self._install(type(self)(self._store, self._path)._metadata)
 
     @property
     def attributes(self) -> MutableMapping[str, JSON]:
@@ -146,7 +147,8 @@ class ZarrNode(Node):
                 except ConflictError:
                     continue
                 break
-        self._install(metadata)
+            # Still under the lock: threads that edit through one object leave it with the last.
+            self._install(metadata)
         self._on_change()
 
 
