@@ -46,6 +46,9 @@ class Kind:
     fill: Any
     label: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}".strip()
+
     @property
     def variable(self) -> bool:
         """Whether elements have no fixed size."""
@@ -93,7 +96,7 @@ def _random(
             out.real, out.imag = _random(half, shape, rng), _random(half, shape, rng)
         case "M" | "m":
             out.view("i8")[...] = rng.integers(-(2**33), 2**33, shape)
-            out[rng.random(shape) < 0.2] = "NaT"
+            out.view("i8")[rng.random(shape) < 0.2] = NAT
         case "V" if dtype.names:
             for name in dtype.names:
                 out[name] = _random(dtype[name], shape, rng)
