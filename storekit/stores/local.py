@@ -292,4 +292,5 @@ class LocalStore(ConditionalStore, ListableStore):
         return partial(type(self), durable=self.durable), (self.path,)
 
     def __repr__(self) -> str:
-        return f"LocalStore({self.path!r}{', durable=True' if self.durable else ''})"
+        durable = ", durable=True" if self.durable else ""
+        return f"{type(self).__name__}({self.path!r}{durable})"

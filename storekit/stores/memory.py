@@ -191,7 +191,7 @@ class MemoryStore(ConditionalStore, ListableStore):
 
     def __repr__(self) -> str:
         count = len(self._entries)
-        return f"MemoryStore({count} key{'s' * (count != 1)})"
+        return f"{type(self).__name__}({count} key{'s' * (count != 1)})"
 
 
 def _own(value: Value) -> bytes:
