@@ -134,7 +134,7 @@ def sizes(root: sk.ZarrGroup) -> str:
 def times(slow: dict[str, tuple[float, IntArray]]) -> str:
     """How long each way of reading took, and how many times as fast as the first it was."""
     first = slow["one by one"][0]
-    lines = []
+    lines: list[str] = []
     for way, (seconds, _) in slow.items():
         gain = f"   {first / seconds:.1f} times as fast" if lines else ""
         lines.append(f"  {way:<10}  {seconds * 1000:>6.0f} ms{gain}")
