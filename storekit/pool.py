@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
@@ -83,11 +84,18 @@ def run(
     executor = _executor(clock, workers)
     # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out
     # at once.
-    helpers = [executor.submit(plan.pull) for _ in range(workers - 1)]
-    plan.pull()
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
+    helpers: list[Future[None]] = []
+    try:
+        with suppress(RuntimeError):  # no more threads to be had: who is there does it all
+            for _ in range(workers - 1):
+                helpers.append(executor.submit(plan.pull))
+        plan.pull()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    except BaseException as error:  # Ctrl-C here, and not in a task
+        plan.error = error
+        raise
     if plan.error is not None:
         try:
             raise plan.error
