@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from storekit.errors import NodeNotFoundError, StorekitError
+from storekit.errors import InvalidKeyError, NodeNotFoundError, StorekitError
 from storekit.nodes.array import Array
 from storekit.nodes.node import Node
 
@@ -57,7 +57,12 @@ class Group(Node, Mapping[str, Node]):
                 raise NodeNotFoundError(
                     f"no node {path!r} in group {self.path!r}: {node.path!r} is an array"
                 )
-            node = node._child(name)
+            try:
+                node = node._child(name)
+            except InvalidKeyError as error:
+                raise NodeNotFoundError(
+                    f"no node {path!r} in group {self.path!r}: {error}"
+                ) from None
         return node
 
     def __contains__(self, path: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from storekit.errors import NodeExistsError, NodeNotFoundError, NodeTypeError, UnsupportedError
 from storekit.nodes.group import Group
@@ -17,6 +17,8 @@ from storekit.stores.base import Latency, ListableStore, ReadableStore
 from storekit.typing import JSON
 
 __all__ = ["ZarrGroup", "open_zarr"]
+
+N = TypeVar("N", bound=ZarrNode)
 
 
 class ZarrGroup(ZarrNode, Group):
@@ -73,7 +75,7 @@ class ZarrGroup(ZarrNode, Group):
             self._store, self._below(path), attributes=attributes, overwrite=overwrite
         )
         self._changed()
-        return group
+        return self._told(group)
 
     def require_group(self, path: str) -> ZarrGroup:
         """
@@ -94,7 +96,7 @@ class ZarrGroup(ZarrNode, Group):
         """Create an array below this group; the options are those of `ZarrArray.create`."""
         array = ZarrArray.create(self._store, self._below(path), **options)
         self._changed()
-        return array
+        return self._told(array)
 
     def __setitem__(self, path: str, data: Any) -> None:
         """Create an array of the shape, dtype and content of `data`."""
@@ -146,10 +148,12 @@ class ZarrGroup(ZarrNode, Group):
             raise NodeNotFoundError(
                 f"no node {name!r} in group {self._path!r}: such names are reserved"
             )
+        if not name:
+            raise NodeNotFoundError(f"no node without a name in group {self._path!r}")
         known = self._known
         path = join_path(self._path, normal_path(name))
         if known is None:
-            return _node(self._store, path, load_document(self._store, path))
+            return self._told(_node(self._store, path, load_document(self._store, path)))
         if name not in known:
             raise NodeNotFoundError(
                 f"no node {name!r} in the consolidated metadata of group {self._path!r}"
@@ -162,9 +166,12 @@ class ZarrGroup(ZarrNode, Group):
                 if other.startswith(f"{name}/")
             }
             metadata = replace(metadata, consolidated=_consolidated(below))
-        child = _node(self._store, path, metadata)
-        child._on_change = self._changed
-        return child
+        return self._told(_node(self._store, path, metadata))
+
+    def _told(self, node: N) -> N:
+        """The node, which tells this group when its document changes."""
+        node._on_change = self._changed
+        return node
 
     def _load_children(self) -> dict[str, ZarrNode]:
         known = self._known
@@ -204,6 +211,8 @@ class ZarrGroup(ZarrNode, Group):
         """
         if self._metadata.consolidated is not None:
             self._edit(lambda metadata: replace(metadata, consolidated=None))
+        else:
+            self._on_change()
 
     def consolidate(self) -> None:
         """
@@ -217,9 +226,8 @@ class ZarrGroup(ZarrNode, Group):
         Raises:
             UnsupportedError: If the store cannot list its keys.
         """
-        live = ZarrGroup(self._store, self._path, replace(self._metadata, consolidated=None))
         start = len(self._path) + 1 if self._path else 0
-        nodes = {node.path[start:]: node.metadata for node in _walk(live)}
+        nodes = {node.path[start:]: node.metadata for node in _walk(_live(self))}
         self._edit(lambda metadata: replace(metadata, consolidated=_consolidated(nodes)))
 
     def _below(self, path: str) -> str:
@@ -252,11 +260,19 @@ def _node(store: ReadableStore, path: str, metadata: ArrayMetadata | GroupMetada
     return kind(store, path, metadata)
 
 
+def _live(group: ZarrGroup) -> ZarrGroup:
+    """The group without its consolidated metadata, which may be old."""
+    return ZarrGroup(group._store, group._path, replace(group._metadata, consolidated=None))
+
+
 def _walk(group: ZarrGroup) -> Iterator[ZarrNode]:
     for node in group.children.values():
-        yield node
         if isinstance(node, ZarrGroup):
+            node = _live(node)
+            yield node
             yield from _walk(node)
+        else:
+            yield node
 
 
 def _consolidated(documents: Mapping[str, JSON]) -> dict[str, JSON]:
