@@ -1,7 +1,9 @@
-"""Fixtures of the tests of stores on a disk."""
+"""Fixtures of the tests of stores on a disk, and a runner for coroutines."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,13 @@ def store(
         monkeypatch.setattr(_tree, "open_nolinks", _nolinks._open_and_check)
         monkeypatch.setattr(_nolinks, "_HAS_PROC", request.param == "proc")
     return LocalStore(root)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run tests that are coroutines, as those of zarr-python are, each in a loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
