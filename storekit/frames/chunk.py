@@ -184,14 +184,45 @@ def decompress_into(data: Value, out: memoryview) -> None:
     Raises:
         CodecError: If the chunk is damaged. `out` may then hold anything.
     """
-    check_chunk(data, len(out))
-    if len(out):
-        unchecked_decompress_into(data, out)
+    header = check_chunk(data, len(out))
+    if not header.nbytes:
+        return
+    unchecked_decompress_into(data, out)
+    if header.size == BLOSC1_HEADER and header.flags & BITSHUFFLED and not header.memcpyed:
+        _mend(data, header, out)
 
 
-def unchecked_decompress_into(data: Value | AnyArray, out: memoryview | AnyArray) -> None:
+def unchecked_decompress_into(
+    data: Value | bytearray | AnyArray, out: memoryview | AnyArray
+) -> None:
     """`decompress_into` for a chunk whose header is known to be right, and which is not empty."""
     try:
         backend().decompress2(data, out, nthreads=1)
     except (RuntimeError, ValueError) as error:
         raise CodecError(f"blosc2 cannot decode the chunk: {error}") from error
+
+
+def _mend(data: Value, header: ChunkHeader, out: memoryview) -> None:
+    """
+    Put in the bytes that blosc2 forgets when it decodes bitshuffled Blosc1 buffers.
+
+    A block may end with less than an element. Blosc1 does not shuffle these bytes; blosc2 leaves
+    the output as it was where they belong, if the number of elements before them is a multiple of
+    eight.
+    """
+    nbytes, blocksize, typesize = header.nbytes, header.blocksize, header.typesize
+    if nbytes % typesize == 0 and blocksize % typesize == 0:
+        return
+    forgotten = []
+    for start in range(0, nbytes, blocksize):
+        end = min(start + blocksize, nbytes)
+        elements, rest = divmod(end - start, typesize)
+        if rest and elements % 8 == 0:
+            forgotten.append(slice(end - rest, end))
+    if forgotten:
+        unshuffled = bytearray(data)
+        unshuffled[2] &= ~BITSHUFFLED
+        content = np.empty(nbytes, np.uint8)
+        unchecked_decompress_into(unshuffled, content)
+        for place in forgotten:
+            out[place] = content[place].data
