@@ -210,7 +210,7 @@ def test_entry_points(monkeypatch: pytest.MonkeyPatch, thing: object) -> None:
         asked.append(select)
         return [_Entry(thing)] if select["name"] == "test.reverse" else []
 
-    monkeypatch.setattr(registry, "entry_points", entry_points)
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
     if thing is Reverse:
         assert isinstance(codec_from_json("test.reverse"), Reverse)
         assert isinstance(codec_from_json("test.reverse"), Reverse)
