@@ -107,7 +107,8 @@ class Group(Node, Mapping[str, Node]):
         except StorekitError as error:
             # A repr that raises would hide what a debugger or a failing test is about to show.
             return f"{title}, children unknown: {error}>"
-        return "\n".join([f"{title}, {len(lines)} children>", *lines])
+        number = f"{len(lines)} child{'' if len(lines) == 1 else 'ren'}"
+        return "\n".join([f"{title}, {number}>", *lines])
 
 
 def _branches(group: Group, indent: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ from storekit.stores.base import (
     ReadableStore,
     Store,
     WritableStore,
-    splice,
 )
 from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
@@ -26,5 +25,4 @@ __all__ = [
     "Store",
     "WrapperStore",
     "WritableStore",
-    "splice",
 ]

@@ -31,7 +31,12 @@ from itertools import groupby
 from typing import Self, TypeAlias
 
 from storekit.clock import REAL_CLOCK, Clock
-from storekit.errors import ConflictError, InvalidRangeError, KeyNotFoundError
+from storekit.errors import (
+    ConflictError,
+    InvalidRangeError,
+    KeyNotFoundError,
+    UnsupportedError,
+)
 from storekit.keys import check_key, check_prefix, check_range, resolve_range
 from storekit.pool import available_cores
 from storekit.typing import ByteRange, BytesLike, KeyRange, KeyValue, Value
@@ -44,7 +49,6 @@ __all__ = [
     "Store",
     "WritableStore",
     "as_value",
-    "splice",
 ]
 
 Keys: TypeAlias = list[str]  # inside ListableStore, `list` is the method
@@ -230,8 +234,11 @@ class WritableStore(Store):
         for key, changes in parts.items():
             self._set_ranges(key, changes)
 
-    @abstractmethod
-    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None: ...
+    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
+        if not isinstance(self, ReadableStore):
+            text = "values that cannot be read cannot be changed in part"
+            raise UnsupportedError(text, store=self, op="set_partial_values", key=key)
+        self._set(key, splice(self._get(key), changes, store=self, key=key))
 
     @abstractmethod
     def _erase(self, key: str) -> None: ...
@@ -240,8 +247,13 @@ class WritableStore(Store):
         for key in keys:
             self._erase(key)
 
-    @abstractmethod
-    def _erase_prefix(self, prefix: str) -> int: ...
+    def _erase_prefix(self, prefix: str) -> int:
+        if not isinstance(self, ListableStore):
+            text = "the keys under a prefix are not known to a store that cannot list"
+            raise UnsupportedError(text, store=self, op="erase_prefix", key=prefix)
+        keys = list(self._list_prefix(prefix))
+        self._erase_values(keys)
+        return len(keys)
 
     def _check_parts(self, key: str, changes: list[tuple[int, Value]]) -> None:
         """Sort the parts by their start, and refuse those that make no sense together."""

@@ -39,5 +39,5 @@ def __getattr__(name: str) -> Any:
         if error.name not in ("hypothesis", "pytest"):
             raise
         raise MissingExtraError(
-            f"{name} needs {error.name}: pip install 'storekit[test]'", name=error.name
+            f"{name} needs {error.name}: pip install 'storekit[testing]'", name=error.name
         ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from storekit.stores.base import (
     ListableStore,
     ReadableStore,
     WritableStore,
-    splice,
 )
 from storekit.typing import Value
 
@@ -81,14 +80,8 @@ class PlainDict(ListableDict, WritableStore):
     def _set(self, key: str, value: Value) -> None:
         self.fields[key] = bytes(value)
 
-    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
-        self._set(key, splice(self._get(key), changes, store=self, key=key))
-
     def _erase(self, key: str) -> None:
         self.fields.pop(key, None)
-
-    def _erase_prefix(self, prefix: str) -> int:
-        return sum(self.fields.pop(key, None) is not None for key in self._list_prefix(prefix))
 
 
 class ConditionalDict(ConditionalStore, ListableStore):
@@ -125,9 +118,6 @@ class ConditionalDict(ConditionalStore, ListableStore):
     def _erase(self, key: str) -> None:
         with self._lock:
             self.fields.pop(key, None)
-
-    def _erase_prefix(self, prefix: str) -> int:
-        return sum(self.fields.pop(key, None) is not None for key in self._list_prefix(prefix))
 
     def _list_prefix(self, prefix: str) -> Iterable[str]:
         return [key for key in list(self.fields) if key.startswith(prefix)]
