@@ -103,7 +103,7 @@ def test_the_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, missing, None)
     for module in [m for m in sys.modules if m.startswith("storekit.testing.")]:
         monkeypatch.delitem(sys.modules, module)
-    with pytest.raises(MissingExtraError, match=r"storekit\[test\]"):
+    with pytest.raises(MissingExtraError, match=r"storekit\[testing\]"):
         getattr(storekit.testing, name)
     with pytest.raises(AttributeError, match="nothing"):
         _ = storekit.testing.nothing
