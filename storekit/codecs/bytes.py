@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -70,27 +70,44 @@ class BytesCodec(ArrayBytesCodec):
             raise MetadataError(
                 field="configuration.endian", expected=f"little or big for {spec.dtype}", found=None
             )
-        return _BytesCoder(spec, spec.dtype.newbyteorder(">" if self.endian == "big" else "<"))
+        return _BytesCoder(spec, ">" if self.endian == "big" else "<")
 
 
 def _has_order(dtype: DType) -> bool:
     return dtype.newbyteorder(">") != dtype.newbyteorder("<")
 
 
+def _counts(dtype: DType) -> DType:
+    """The dtype with integers for times: numpy does not swap the bytes of those without a unit."""
+    if dtype.names:
+        return np.dtype([(name, _counts(dtype[name])) for name in dtype.names])
+    return np.dtype("i8") if dtype.kind in "mM" else dtype
+
+
 class _BytesCoder(ChunkCoder):
     ranges = True
 
-    def __init__(self, spec: ChunkSpec, stored: DType) -> None:
-        self.spec, self._stored = spec, stored
+    def __init__(self, spec: ChunkSpec, order: Literal["<", ">"]) -> None:
+        self.spec = spec
         self.encoded_size: int = spec.nbytes
-        self.plain = stored == spec.dtype
-        self._strides = tuple(
-            stored.itemsize * prod(spec.shape[i + 1 :]) for i in range(len(spec.shape))
-        )
+        self._stored = spec.dtype.newbyteorder(order)
+        self.plain = self._stored == spec.dtype
+        counts = _counts(spec.dtype)
+        self._counts = None if self.plain or counts == spec.dtype else counts
+        if self._counts is not None:
+            self._stored = self._counts.newbyteorder(order)
+        itemsize = self._stored.itemsize
+        self._strides = tuple(itemsize * prod(spec.shape[i + 1 :]) for i in range(len(spec.shape)))
+
+    def _native(self, stored: AnyArray) -> AnyArray:
+        """An array that numpy assigns to one of the chunk's dtype as it should."""
+        return stored if self._counts is None else stored.astype(self._counts).view(self.spec.dtype)
 
     def encode(self, chunk: AnyArray) -> Value:
         if chunk.shape != self.spec.shape:
             raise _misfit(f"a chunk of shape {self.spec.shape}", chunk.shape)
+        if self._counts is not None:
+            chunk = chunk.view(self._counts)
         array = np.ascontiguousarray(chunk, self._stored)
         return array.reshape(-1).view(np.uint8).data.toreadonly()
 
@@ -98,13 +115,13 @@ class _BytesCoder(ChunkCoder):
         if len(data) != self.encoded_size:
             raise _misfit(f"{self.encoded_size} bytes", len(data))
         chunk: AnyArray = np.ndarray(self.spec.shape, self._stored, data)
-        return chunk if self.plain else chunk.astype(self.spec.dtype)
+        return chunk if self.plain else self._native(chunk).astype(self.spec.dtype, copy=False)
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         if len(data) != self.encoded_size:
             raise _misfit(f"{self.encoded_size} bytes", len(data))
         chunk: AnyArray = np.ndarray(self.spec.shape, self._stored, data)
-        out[...] = chunk if part is None else take(chunk, part)
+        out[...] = self._native(chunk if part is None else take(chunk, part))
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         if isinstance(part, Points) and not part.rest and len(part.coords[0]) <= MAX_RUNS:
@@ -141,7 +158,7 @@ class _BytesCoder(ChunkCoder):
         run = np.searchsorted(cuts, np.arange(len(places)), side="right")
         items = np.ndarray((len(data),), np.uint8, data)
         picked = items[(places + shift[run])[:, None] + np.arange(size)]
-        out[order] = picked.view(self._stored)[:, 0]
+        out[order] = self._native(picked.view(self._stored)[:, 0])
 
     def _read_box(self, fetch: Fetch, out: AnyArray, box: Box) -> None:
         """Read a box of step 1 as runs of bytes, each of which covers the axes from `split` on."""
@@ -158,7 +175,7 @@ class _BytesCoder(ChunkCoder):
         for head, data in zip(heads, self._fetched(fetch, ranges), strict=True):
             run: AnyArray = np.ndarray(lengths[split:], self._stored, data, 0, strides[split:])
             place: Any = (*head, ...)  # the ellipsis keeps a 0-d array an array
-            out[place] = run
+            out[place] = self._native(run)
 
     def _split(self, lengths: tuple[int, ...]) -> int:
         """The first axis that a run covers: runs must be neither too many nor too close."""
