@@ -40,8 +40,8 @@ class Case:
         attributes: The user's.
 
         content: ``full``; ``holes``, with every other cell nothing but the fill value; ``part``,
-            with nothing written but the beginning; ``none``; ``zero`` for zeros, whatever the fill
-            value.
+            with nothing written but the beginning; ``none``; ``zero`` or ``minus`` for nothing but
+            0.0 or -0.0, whatever the fill value.
 
         slow: Whether only `make test-slow` runs it.
     """
@@ -105,6 +105,8 @@ class Case:
                     content[tuple(slice(i * c, (i + 1) * c) for i, c in cell)] = self.kind.fill
         if self.content == "zero":
             content[...] = 0
+        if self.content == "minus":
+            content.view(f"f{self.kind.dtype.alignment}")[...] = -0.0
         return content
 
     def random(self, shape: Shape, salt: int = 0) -> AnyArray:

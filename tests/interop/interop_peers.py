@@ -135,7 +135,8 @@ class ZarrPython(Peer):
 
     def update(self, folder: Path, window: Window, values: AnyArray) -> None:
         with self.quiet() as zarr:
-            zarr.open_array(folder, mode="r+")[window] = values
+            # A copy, because numcodecs cannot encode elements of any length that are read-only.
+            zarr.open_array(folder, mode="r+")[window] = values.copy()
 
     def read(self, folder: Path, window: Window | None = None) -> AnyArray:
         with self.quiet() as zarr:
@@ -216,7 +217,7 @@ class Imagecodecs(ZarrPython):
     modules = ("zarr", "imagecodecs.zarr")
 
     def meant_for(self, case: Case) -> bool:
-        return case.uses("imagecodecs_b2nd")
+        return case.uses("imagecodecs_b2nd") or case.uses("imagecodecs_blosc2")
 
     @property
     def missing(self) -> str | None:

@@ -175,6 +175,9 @@ def _kinds() -> Iterator[Case]:
         if not kind.dtype.isbuiltin or kind.dtype.kind in "mM":
             yield build(f"kind {kind.name}, sharded", kind, chain="gzip", sharding="end")
 
+    for name in ("string", "bytes"):
+        yield build(f"kind {name}, transposed", KINDS[name], chain="transpose")
+
 
 def _fills() -> Iterator[Case]:
     for kind in FILLS:
@@ -184,6 +187,11 @@ def _fills() -> Iterator[Case]:
             yield build(f"{name}, sharded", kind, sharding="end", content="holes")
     negative = next(kind for kind in FILLS if kind.name == "float32" and kind.label == "-0.0")
     yield build("zeros over -0.0", negative, content="zero")
+    for name in ("float32", "complex64"):
+        yield build(f"-0.0 over zeros {name}", KINDS[name], content="minus")
+        yield build(
+            f"-0.0 over zeros {name}, sharded", KINDS[name], content="minus", sharding="end"
+        )
 
 
 def _codecs() -> Iterator[Case]:
@@ -261,6 +269,31 @@ def _house() -> Iterator[Case]:
     for geometry in ("1-d", "2-d", "3-d"):
         chain = [codec("imagecodecs_b2nd")]
         yield build(f"imagecodecs_b2nd {geometry}", f4, chain=chain, geometry=geometry)
+    for name in ("bool", "int64", "float16", "complex64", "datetime64[1s]", "fixed_length_utf32"):
+        chain = [codec("imagecodecs_b2nd")]
+        yield build(f"imagecodecs_b2nd {name}", KINDS[name], chain=chain, content="holes")
+    yield build("imagecodecs_b2nd struct", KINDS["struct"], chain=[codec("imagecodecs_b2nd")])
+    for config in (
+        {"level": 0},
+        {"level": 9, "compressor": "LZ4HC", "shuffle": "BITSHUFFLE"},
+        {"compressor": "ZLIB", "shuffle": "NOFILTER", "blockshape": [1, 3]},
+        {"chunkshape": [4, 3], "blockshape": [2, 3]},
+    ):
+        words = " ".join(map(str, config.values()))
+        chain = [codec("imagecodecs_b2nd", **config)]  # type: ignore[arg-type]
+        yield build(f"imagecodecs_b2nd {words}", f4, chain=chain, content="part")
+    chain = [*transpose(3), codec("imagecodecs_b2nd"), codec("crc32c")]
+    yield build("imagecodecs_b2nd in shards", f4, chain=chain, sharding="end", geometry="3-d")
+    delta = [codec("imagecodecs_b2nd", shuffle="DELTA")]
+    yield build("imagecodecs_b2nd DELTA", KINDS["int32"], chain=delta)
+    for config in (
+        {},
+        {"level": 5, "compressor": "LZ4", "shuffle": "SHUFFLE", "typesize": 4},
+        {"compressor": "BLOSCLZ", "splitmode": "ALWAYS", "shuffle": "BITSHUFFLE", "typesize": 4},
+    ):
+        words = " ".join(map(str, config.values()))
+        chain = [serial(f4), codec("imagecodecs_blosc2", **config)]  # type: ignore[arg-type]
+        yield build(f"imagecodecs_blosc2 {words}", f4, chain=chain, geometry="3-d")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Documents that say the same in other words, spelled by hand over chunks that a peer has written."""
+"""Documents that say the same in other words, spelled by hand over the chunks of a peer."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ AS_FOUND = ("an unknown codec that may be ignored", "transpose F", "transpose C"
 @pytest.mark.parametrize("name", [name for name in FORMS if name not in AS_FOUND])
 @pytest.mark.parametrize("reader", WRITERS, ids=lambda peer: peer.name)
 def test_storekit_spells_it_for_everyone(reader: Peer, name: str, tmp_path: Path) -> None:
-    """What storekit writes anew is in the form that peers read, unless it must keep what it found."""
+    """What storekit writes anew is in the form that peers read, unless it keeps what it found."""
     case, change = FORMS[name]
     STOREKIT.write(tmp_path, case)
     (tmp_path / "zarr.json").write_text(json.dumps(change(case.document)))
@@ -216,7 +216,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 
 
 def test_bytes_by_hand(tmp_path: Path) -> None:
-    """A chunk of which every byte is written by hand has the content that the specification says."""
+    """A chunk written by hand, byte by byte, has the content that the specification says."""
     document = build("b", I4, geometry="2-d even", chain="transpose-big-zstd-crc32c").document
     document |= {
         "shape": [2, 3],
@@ -227,6 +227,26 @@ def test_bytes_by_hand(tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_text(json.dumps(document))
     (tmp_path / "c/0/0").write_bytes(b"".join(bytes([0, 0, 0, n]) for n in (1, 4, 2, 5, 3, 6)))
     np.testing.assert_array_equal(STOREKIT.read(tmp_path), [[1, 2, 3], [4, 5, 6]])
+
+
+def test_times_without_a_unit_by_hand(tmp_path: Path) -> None:
+    """Times without a unit are stored in the stated byte order, alone and in records."""
+    counts = np.array([[1, -2, 3], [4, 5, -(2**63)]])
+    store = storekit.LocalStore(tmp_path)
+    big = [codec("bytes", endian="big")]
+    for code in ("M8", "m8"):
+        alone = counts.view(code)
+        records = np.zeros(counts.shape, [("a", "i2"), ("t", code)])
+        records["t"] = alone
+        for data, stored in ((alone, ">i8"), (records, [("a", ">i2"), ("t", ">i8")])):
+            array = storekit.ZarrArray.create(
+                store, code, data=data, chunks=(2, 3), codecs=big, overwrite=True
+            )
+            written = np.frombuffer(store.get(f"{code}/c/0/0"), stored).reshape(2, 3)
+            found = written["t"] if written.dtype.names else written
+            np.testing.assert_array_equal(found, counts)
+            for part in (np.s_[:], np.s_[1:, ::2], np.s_[1, 1], ([0, 1], [2, 0])):
+                assert same(array[part], np.asarray(data[part]))
 
 
 def test_shards_by_hand(tmp_path: Path) -> None:
