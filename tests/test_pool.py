@@ -321,6 +321,7 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     use()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(20)
         status = 1
         try:
