@@ -56,6 +56,7 @@ def run(
     *,
     clock: Clock,
     workers: int,
+    crew: int | None = None,
     batch: int = 1,
 ) -> None:
     """
@@ -71,6 +72,9 @@ def run(
         workers: The most threads to work on the plan, the caller's included. With 1 everything runs
             inline.
 
+        crew: How many threads there are to take helpers from, as in `submit`; the same number for
+            plans of any length, because every number has threads of its own. Defaults to `workers`.
+
         batch: How many items a worker takes at a time.
 
     Raises:
@@ -81,7 +85,7 @@ def run(
         work(items)
         return
     plan = _Plan(items, work, batch)
-    executor = _executor(clock, workers)
+    executor = _executor(clock, crew or workers)
     # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out
     # at once.
     helpers: list[Future[None]] = []

@@ -3,15 +3,14 @@ Chunks between a store and a working array: selection -> plan -> store bytes -> 
 back.
 
 A step of the plan is one chunk. Reading fills the chunk's place in the working array; writing
-encodes a chunk
-that is covered in full, and reads, changes and writes back one that is not: under the chunk's lock,
-and under
-compare-and-set where the store has it, so that no update is lost.
+encodes a chunk that is covered in full, and reads, changes and writes back one that is not: under
+the chunk's lock, and under compare-and-set where the store has it, so that no update is lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from math import prod
 from typing import TypeAlias
@@ -24,7 +23,7 @@ from storekit.nodes.locks import value_lock
 from storekit.pool import run
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part, part_shape, put, take, view
-from storekit.selection.plan import PARTIAL, WHOLE, GridPlan
+from storekit.selection.plan import COVERS, PARTIAL, WHOLE, GridPlan
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
 from storekit.typing import AnyArray, ByteRange, Shape, Value
 
@@ -144,7 +143,7 @@ class ChunkIO:
         else:
             batch = max(_BATCH // self._spec.nbytes, 1)
             workers = min(store.concurrency, -(-count // batch))
-        run(plan, work, clock=store.clock, workers=workers, batch=batch)
+        run(plan, work, clock=store.clock, workers=workers, crew=store.concurrency, batch=batch)
 
     def _read_steps(self, work: AnyArray, steps: _Steps) -> None:
         get, coder = self._store.get, self._coder
@@ -189,41 +188,79 @@ class ChunkIO:
         self, store: WritableStore, work: AnyArray, check_empty: bool, steps: _Steps
     ) -> None:
         spec = self._spec
+        # Compare-and-set notices a whole chunk written in between; otherwise the lock must.
+        conditional = isinstance(store, ConditionalStore)
+        alone: Callable[[str], AbstractContextManager[object]] = (
+            nullcontext if conditional else partial(value_lock, store)
+        )
         for key, where, part, extent in steps:
             try:
+                values = take(work, where)
                 if extent == PARTIAL:
-                    self._update(store, key, part, take(work, where))
+                    self._update(store, key, partial(self._coder.update, part=part, values=values))
                     continue
                 if extent == WHOLE:
-                    chunk = take(work, where).astype(spec.dtype, copy=False)
+                    chunk = values.astype(spec.dtype, copy=False)
                 else:
                     chunk = spec.full()
-                    put(chunk, part, take(work, where))
+                    put(chunk, part, values)
                 data = None if check_empty and spec.is_fill(chunk) else self._coder.encode(chunk)
-                if data is None:
-                    store.erase(key)
-                else:
-                    store.set(key, data)
+                if extent == COVERS:
+                    self._cover(store, key, data, part, values)
+                    continue
+                with alone(key):
+                    if data is None:
+                        store.erase(key)
+                    else:
+                        store.set(key, data)
             except CodecError as error:
                 raise error.located(key) from error
 
-    def _update(self, store: WritableStore, key: str, part: Part, values: AnyArray) -> None:
+    def _cover(
+        self, store: WritableStore, key: str, fresh: Value | None, part: Part, values: AnyArray
+    ) -> None:
+        """
+        Write all of a chunk that lies within the array, as far as this object knows its shape.
+
+        Others may have made the array longer and written what lies beyond; that must stay.
+        """
+
+        def change(old: Value | None) -> Value | None:
+            if old is None:
+                return fresh
+            try:
+                data = self._coder.update(old, part, values)
+            except CodecError:
+                return fresh  # nothing else can be read of it, either
+            return fresh if data is None else data
+
+        if fresh is not None and isinstance(store, ConditionalStore):
+            with suppress(ConflictError):  # in a new array, one request is enough
+                store.compare_and_set(key, fresh, None)
+                return
+        self._update(store, key, change)
+
+    def _update(
+        self, store: WritableStore, key: str, change: Callable[[Value | None], Value | None]
+    ) -> None:
         with value_lock(store, key):
             if isinstance(store, ConditionalStore):
-                while not self._try_update(store, key, part, values):
+                while not self._try_update(store, key, change):
                     pass
                 return
             try:
                 old = self._store.get(key)
             except KeyNotFoundError:
                 old = None
-            data = self._coder.update(old, part, values)
+            data = change(old)
             if data is not None:
                 store.set(key, data)
             elif old is not None:
                 store.erase(key)
 
-    def _try_update(self, store: ConditionalStore, key: str, part: Part, values: AnyArray) -> bool:
+    def _try_update(
+        self, store: ConditionalStore, key: str, change: Callable[[Value | None], Value | None]
+    ) -> bool:
         """Whether nobody else has changed the chunk meanwhile."""
         old: Value | None
         version: str | None
@@ -231,7 +268,7 @@ class ChunkIO:
             old, version = store.get_versioned(key)
         except KeyNotFoundError:
             old, version = None, None
-        data = self._coder.update(old, part, values)
+        data = change(old)
         if data is None and old is None:
             return True
         try:

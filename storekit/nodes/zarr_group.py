@@ -188,7 +188,8 @@ class ZarrGroup(ZarrNode, Group):
 
         store, names = self._store, self._child_names()
         workers = store.concurrency if store.latency >= Latency.NETWORK else 1
-        run(names, load, clock=store.clock, workers=min(workers, len(names)))
+        crew = store.concurrency
+        run(names, load, clock=store.clock, workers=min(workers, len(names)), crew=crew)
         return dict(sorted(found.items()))
 
     def _child_names(self) -> list[str]:
