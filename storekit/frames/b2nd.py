@@ -16,7 +16,6 @@ from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
-import msgpack
 import numpy as np
 
 from storekit.errors import CorruptFrameError
@@ -51,14 +50,16 @@ def dtype_text(dtype: DType) -> str:
 
 def pack_b2nd(meta: B2ndMeta) -> bytes:
     """The content of the metalayer."""
-    shape, chunks, blocks, dtype = meta
-    ndim, text = len(shape), dtype_text(dtype).encode()
+    return _pack(meta.shape, meta.chunks, meta.blocks, dtype_text(meta.dtype).encode())
+
+
+def _pack(shape: Shape, chunks: Shape, blocks: Shape, text: bytes) -> bytes:
     return b"".join(
         (
-            bytes((0x97, 0, ndim)),
-            _pack_shape(shape, "Bq", 0xD3),
-            _pack_shape(chunks, "Bi", 0xD2),
-            _pack_shape(blocks, "Bi", 0xD2),
+            bytes((0x97, 0, len(shape))),
+            _pack_shape(shape, "q", 0xD3),
+            _pack_shape(chunks, "i", 0xD2),
+            _pack_shape(blocks, "i", 0xD2),
             struct.pack(">BBI", 0, 0xDB, len(text)),
             text,
         )
@@ -73,26 +74,31 @@ def parse_b2nd(content: bytes) -> B2ndMeta:
     Raises:
         CorruptFrameError: If it is damaged, absurd, or states a type that storekit does not know.
     """
+    ndim = content[2] if len(content) > 2 else MAX_NDIM + 1
+    if content[:2] != b"\x97\0" or ndim > MAX_NDIM:
+        raise CorruptFrameError("the b2nd metalayer is damaged, or of an unknown version")
+    layout = struct.Struct(">B" + "Bq" * ndim + 2 * ("B" + "Bi" * ndim) + "BBI")
+    if len(content) < 3 + layout.size:
+        raise CorruptFrameError("the b2nd metalayer is cut off")
+    fields = layout.unpack_from(content, 3)
+    rows = [fields[i : i + 1 + 2 * ndim] for i in range(0, len(fields) - 3, 1 + 2 * ndim)]
+    shape, chunks, blocks = (tuple(row[2::2]) for row in rows)
+    text = content[3 + layout.size :]
+    if content != _pack(shape, chunks, blocks, text):
+        raise CorruptFrameError("the b2nd metalayer is damaged")
+    for n, chunk, block in zip(shape, chunks, blocks, strict=True):
+        if n < 0 or not (0 < block <= chunk or n == chunk == block == 0):
+            raise CorruptFrameError(f"impossible shapes: {shape}, {chunks}, {blocks}")
     try:
-        fields: Any = msgpack.unpackb(content, max_array_len=MAX_NDIM)
-    except (ValueError, msgpack.UnpackException) as error:
-        raise CorruptFrameError(f"the b2nd metalayer is damaged: {error}") from error
-    match fields:
-        case [0, int(ndim), list(shape), list(chunks), list(blocks), 0, str(text)]:
-            pass
-        case _:
-            raise CorruptFrameError("the b2nd metalayer is damaged")
-    dims = (shape, chunks, blocks)
-    if any(len(d) != ndim or not all(type(n) is int and n >= 0 for n in d) for d in dims):
-        raise CorruptFrameError(f"impossible shapes: {dims}")
-    if any(not 0 < b <= c for b, c in zip(blocks, chunks, strict=True)):
-        raise CorruptFrameError(f"chunks of shape {chunks} cannot have blocks of shape {blocks}")
-    return B2ndMeta(tuple(shape), tuple(chunks), tuple(blocks), _parse_dtype(text))
+        return B2ndMeta(shape, chunks, blocks, _parse_dtype(text.decode()))
+    except UnicodeDecodeError as error:
+        raise CorruptFrameError(f"unknown data type: {error}") from error
 
 
 def _pack_shape(shape: Shape, item: str, marker: int) -> bytes:
-    body = b"".join(struct.pack(">" + item, marker, n) for n in shape)
-    return bytes((0x90 | len(shape),)) + body if len(shape) < 16 else b"\xdc\0\x10" + body
+    # Of 16 dimensions this is no msgpack any more, but it is what blosc2 writes and reads.
+    items = (struct.pack(f">B{item}", marker, n) for n in shape)
+    return bytes((0x90 + len(shape),)) + b"".join(items)
 
 
 def _parse_dtype(text: str) -> DType:

@@ -50,7 +50,7 @@ The msgpack types of the fixed fields, between the magic bytes and `has_vlmeta`;
 filters.
 """
 
-_VERSION = 2
+_VERSION, _LAST_VERSION = 2, 3
 _OFFSETS_64 = 0x10
 _CONTIGUOUS = 0
 _VARIABLE = 0xC0  # chunks, or blocks, of various sizes
@@ -144,12 +144,12 @@ def parse_header(data: Value) -> FrameHeader:
     (magic, *fixed, has_vlmeta, d8, nfilters, filters) = fields
     _, header_len, _, frame_len, _, flags, kind, codec, splitmode, *rest = fixed
     _, nbytes, _, cbytes, _, typesize, _, blocksize, _, chunksize, *_ = rest
-    markers = (*fixed[0:6:2][:3], *rest[0::2], d8)
+    markers = (fixed[0], fixed[2], fixed[4], *rest[0::2], d8)
     if magic != _MAGIC or markers != _MARKERS or has_vlmeta not in (0xC2, 0xC3):
         raise CorruptFrameError("not a blosc2 frame")
-    if kind != _CONTIGUOUS or flags & 0xF > _VERSION or flags & 0x30 != _OFFSETS_64:
+    if kind != _CONTIGUOUS or flags & 0xF > _LAST_VERSION or flags & 0x30 != _OFFSETS_64:
         raise CorruptFrameError(f"an unknown kind of frame: flags {flags:#x}, type {kind}")
-    if flags & _VARIABLE:
+    if flags & _VARIABLE and nbytes:  # arrays without elements have it, too
         raise CorruptFrameError("a frame of chunks or blocks of various sizes")
     header = FrameHeader(
         *(header_len, frame_len, nbytes, cbytes, typesize, blocksize, chunksize),
@@ -202,7 +202,7 @@ def parse_metalayers(section: bytes) -> Mapping[str, Metalayer]:
             max_array_len=MAX_METALAYERS,
             max_map_len=MAX_METALAYERS,
         )
-    except (ValueError, msgpack.UnpackException) as error:
+    except (MemoryError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise CorruptFrameError(f"the metalayers are damaged: {error}") from error
     match fields:
         case [int(), dict() as places, list() as contents] if len(places) == len(contents):

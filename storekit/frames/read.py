@@ -71,9 +71,12 @@ def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
     meta = parse_b2nd(layers[B2ND].content)
     if meta.shape != shape:
         raise CodecError(f"expected an array of shape {shape}, the frame holds one of {meta.shape}")
-    grid = _grid(header, meta, dtype)
-    out: AnyArray = np.empty(shape, grid.dtype)
-    counts = [-(-n // c) if n else 0 for n, c in zip(shape, meta.chunks, strict=True)]
+    stored = _stored_type(meta.dtype, dtype)
+    out: AnyArray = np.empty(shape, stored)
+    if not out.size:
+        return out
+    grid = _grid(header, meta, stored)
+    counts = [-(-n // c) for n, c in zip(shape, meta.chunks, strict=True)]
     index_end = header.frame_len - trailer
     offsets = _offsets(
         memoryview(data)[header.header_len + header.cbytes : index_end], prod(counts)
@@ -89,17 +92,24 @@ def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
     return out
 
 
-def _grid(header: FrameHeader, meta: B2ndMeta, dtype: DType) -> BlockGrid:
-    """How the chunks are laid out, if header, metalayer and the expected type agree."""
-    stored = meta.dtype
-    if stored.itemsize == dtype.itemsize and stored.kind == "V" and stored.fields is None:
-        stored = dtype
+def _stored_type(stored: DType, dtype: DType) -> DType:
+    """The type of the elements in the frame, if it is the one that is expected."""
+    raw = stored
+    while raw.names and len(raw.names) == 1:  # what blosc2 makes of raw bytes
+        raw = raw[0]
+    if raw.kind == "V" and raw.names is None and raw.itemsize == dtype.itemsize:
+        return dtype
     if stored.newbyteorder("=") != dtype.newbyteorder("="):
         raise CodecError(f"expected elements of type {dtype}, the frame holds {stored}")
-    grid = BlockGrid(meta.chunks, meta.blocks, stored)
+    return stored
+
+
+def _grid(header: FrameHeader, meta: B2ndMeta, dtype: DType) -> BlockGrid:
+    """How the chunks are laid out, if header and metalayer agree."""
+    grid = BlockGrid(meta.chunks, meta.blocks, dtype)
     if (header.chunksize, header.blocksize) != (grid.nbytes, grid.blocksize):
         raise CorruptFrameError("header and b2nd metalayer disagree")
-    room = max(ROOM, prod(meta.shape) * stored.itemsize << len(meta.shape))
+    room = max(ROOM, prod(meta.shape) * dtype.itemsize << len(meta.shape))
     if grid.nbytes > min(room, MAX_CHUNK):
         raise CorruptFrameError(f"chunks of {grid.nbytes} bytes in an array of shape {meta.shape}")
     return grid

@@ -7,11 +7,16 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from storekit.codecs import ChunkCoder, ChunkSpec, Pipeline
 from storekit.selection.part import Mesh, Part, Points
 from storekit.typing import AnyArray, ByteRange, DType, Shape, Value
+
+# A busy machine is no error.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 FIXED: list[DType] = [
     np.dtype(kind)
