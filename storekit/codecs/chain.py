@@ -7,6 +7,7 @@ exceptions its backend raises. Errors of the store, which come through `read_par
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -17,7 +18,7 @@ from storekit.codecs.scratch import borrow, give_back
 from storekit.errors import CodecError, StorekitError
 from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Part, take
-from storekit.typing import AnyArray, Fetch, Value
+from storekit.typing import AnyArray, DType, Fetch, Value
 
 __all__ = ["Compressed", "Guarded", "Rearranged"]
 
@@ -30,7 +31,9 @@ class Guarded(ChunkCoder):
 
     def __init__(self, name: str, inner: ChunkCoder) -> None:
         self.name, self.inner, self.spec = name, inner, inner.spec
-        self.ranges, self.plain, self.encoded_size = inner.ranges, inner.plain, inner.encoded_size
+        self.ranges, self.encoded_size = inner.ranges, inner.encoded_size
+        self._has_text = _has_text(inner.spec.dtype)
+        self.plain = inner.plain and not self._has_text
 
     def encode(self, chunk: AnyArray) -> Value | None:
         """As the inner coder."""
@@ -39,18 +42,27 @@ class Guarded(ChunkCoder):
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """As the inner coder."""
         _guard(self.name, self.inner.decode_into, data, out, part)
+        self._check_text(out)
 
     def decode(self, data: Value) -> AnyArray:
         """As the inner coder."""
-        return _guard(self.name, self.inner.decode, data)
+        chunk = _guard(self.name, self.inner.decode, data)
+        self._check_text(chunk)
+        return chunk
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """As the inner coder."""
         _guard(self.name, self.inner.read_part, fetch, out, part)
+        self._check_text(out)
 
     def update(self, data: Value | None, part: Part, values: AnyArray) -> Value | None:
         """As the inner coder."""
         return _guard(self.name, self.inner.update, data, part, values)
+
+    def _check_text(self, decoded: AnyArray) -> None:
+        # numpy itself fails with a SystemError, or makes an impossible str, when such text is used.
+        if self._has_text and not _is_text(decoded):
+            raise CodecError("text with code points beyond U+10FFFF", codec=self.name)
 
 
 class Compressed(ChunkCoder):
@@ -146,6 +158,21 @@ class Rearranged(ChunkCoder):
             around = np.empty(box_shape(box), self.spec.dtype)
             self.read_part(fetch, around, box)
             out[...] = take(around, inside(part, box))
+
+
+def _has_text(dtype: DType) -> bool:
+    if dtype.subdtype is not None:
+        dtype = dtype.base
+    return dtype.kind == "U" or any(_has_text(dtype[name]) for name in dtype.names or ())
+
+
+def _is_text(array: AnyArray) -> bool:
+    """Whether all code points of all text in an array are such."""
+    if array.dtype.names:
+        fields = (array[name] for name in array.dtype.names)
+        return all(_is_text(field) for field in fields if _has_text(field.dtype))
+    points = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
+    return not points.size or int(points.max()) <= sys.maxunicode
 
 
 def _guard(name: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
