@@ -84,6 +84,24 @@ class PlainDict(ListableDict, WritableStore):
         self.fields.pop(key, None)
 
 
+class WriteOnly(WritableStore):
+    """A dict that can only be written."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, bytes] = {}
+
+    @property
+    def identity(self) -> Hashable:
+        """That of the object."""
+        return id(self)
+
+    def _set(self, key: str, value: Value) -> None:
+        self.fields[key] = bytes(value)
+
+    def _erase(self, key: str) -> None:
+        self.fields.pop(key, None)
+
+
 class ConditionalDict(ConditionalStore, ListableStore):
     """A dict with compare-and-set, by the abstract methods alone; flat."""
 

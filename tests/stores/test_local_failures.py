@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from storekit.errors import (
     InvalidKeyError,
     ReadOnlyError,
     StoreError,
+    UnsupportedError,
 )
-from storekit.stores import LocalStore, _files, _tree
+from storekit.stores import LocalStore, _files, _nolinks, _tree
 
 
 def test_temporary_files_are_invisible(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,3 +283,53 @@ def test_no_descriptor_is_left_open(store: LocalStore, root: Path) -> None:
     exercise()
     after = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
     assert after == before
+
+
+# --- other systems
+
+
+def test_a_system_without_posix_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files cannot be opened as the store needs it, making one says so."""
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    with pytest.raises(UnsupportedError, match="POSIX"):
+        LocalStore("/nowhere")
+
+
+def test_a_system_without_openat2_takes_another_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old kernel, a strict sandbox, or a Python without ctypes does without the system call."""
+    with monkeypatch.context() as old:
+        old.setattr(_nolinks, "_SYS_OPENAT2", 100_000)
+        assert _nolinks._make_openat2() is None
+    with monkeypatch.context() as bare:
+        bare.setitem(sys.modules, "ctypes", None)
+        assert _nolinks._make_openat2() is None
+
+
+def test_erasing_a_directory_does_nothing_on_macos(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that forbids to unlink a directory, instead of calling it one, means the same."""
+    store = LocalStore(root)
+    store.set("a/b", b"1")
+    monkeypatch.setattr(os, "unlink", fail_with(errno.EPERM))
+    store.erase("a")
+    with pytest.raises(AccessDeniedError):
+        store.erase("a/b")
+
+
+def test_a_directory_above_the_root_that_cannot_be_synced_is_passed_over(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A durable store settles above its root what it may, and fails if the disk does."""
+    settled = _tree._sync
+
+    def sync(path: bytes, number: int) -> None:
+        if not path.startswith(os.fsencode(root)):
+            raise OSError(number, os.strerror(number))
+        settled(path)
+
+    monkeypatch.setattr(_tree, "_sync", lambda path: sync(path, errno.EACCES))
+    LocalStore(root, durable=True).set("a/b", b"1")
+    monkeypatch.setattr(_tree, "_sync", lambda path: sync(path, errno.EIO))
+    with pytest.raises(StoreError, match="EIO"):
+        LocalStore(root, durable=True).set("a/b", b"1")

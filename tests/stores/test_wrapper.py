@@ -9,7 +9,7 @@ from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
-from store_samples import ConditionalDict, DictStore, FakeClock, ListableDict, PlainDict
+from store_samples import ConditionalDict, DictStore, FakeClock, ListableDict, PlainDict, WriteOnly
 
 from storekit.errors import KeyNotFoundError, ReadOnlyError, StoreError, UnsupportedError
 from storekit.stores import (
@@ -238,16 +238,33 @@ def test_what_the_inner_store_cannot_do_is_refused() -> None:
 
 
 def test_a_store_that_can_only_be_written_is_wrapped() -> None:
-    """A wrapper over a store without reading refuses reading as unsupported."""
-
-    class WriteOnly(WritableStore):
-        identity = "write only"
-        _set = _set_ranges = _erase = _erase_prefix = lambda *_: 0
-
-    wrapper = WrapperStore(WriteOnly())
-    wrapper.set("a", b"")
+    """A wrapper over a store without reading writes, and refuses reading as unsupported."""
+    inner = WriteOnly()
+    wrapper = WrapperStore(inner)
+    wrapper.set("a", b"1")
+    wrapper.erase_values(["b"])
+    assert inner.fields == {"a": b"1"}
     with pytest.raises(UnsupportedError):
         wrapper.get("a")
+
+
+@pytest.mark.parametrize("store", [WriteOnly(), WrapperStore(WriteOnly())])
+def test_what_needs_reading_or_listing_is_not_offered_without(store: Any) -> None:
+    """A store that cannot be read changes no parts, and one that cannot list erases no prefix."""
+    with pytest.raises(UnsupportedError, match="read"):
+        store.set_partial_values([("a", 0, b"1")])
+    with pytest.raises(UnsupportedError, match="list"):
+        store.erase_prefix("a/")
+
+
+def test_a_single_change_of_parts_is_a_call() -> None:
+    """Also what a wrapper hands on to its own underscore method for parts passes the waist."""
+    recorder = Recorder(MemoryStore({"a": b"0123"}))
+    recorder._set_ranges("a", [(1, b"x"), (3, b"y")])
+    assert recorder.calls == [
+        Call("set_partial_values", ("a", "a"), ((1, 1), (3, 1)), (b"x", b"y"))
+    ]
+    assert recorder.get("a") == b"0x2y"
 
 
 @pytest.mark.parametrize("what", [None, "path", {}, MemoryStore])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from store_samples import DictStore, FakeClock, ListableDict, PlainDict
 
+import storekit.interop
 from storekit.errors import MissingExtraError
 from storekit.stores import LocalStore, MemoryStore, SlowStore, WrapperStore
 
@@ -82,6 +83,13 @@ class TestZarrWrappedStore(Suite):
     def store_kwargs(self, tmp_path: Path) -> dict[str, Any]:
         """A store behind a network, by a clock that does not wait."""
         return {"store": SlowStore(WrapperStore(LocalStore(tmp_path)), 1, clock=FakeClock())}
+
+
+def test_the_adapter_is_found_where_adapters_are() -> None:
+    """`storekit.interop` has the adapter, and nothing that it does not have."""
+    assert storekit.interop.ZarrStore is ZarrStore
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = storekit.interop.nothing
 
 
 def test_arrays_of_zarr_live_in_our_stores(tmp_path: Path) -> None:
@@ -164,12 +172,8 @@ def test_adapters_are_equal_by_store_and_mode() -> None:
 
 def test_without_zarr_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where zarr-python is missing, `storekit.interop` can be imported, and says what it lacks."""
-    import storekit.interop
-
     for module in [m for m in sys.modules if m == "zarr" or m.startswith("zarr.")]:
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, "storekit.interop.zarr")
     with pytest.raises(MissingExtraError, match=r"storekit\[zarr\]"):
         _ = storekit.interop.ZarrStore
-    with pytest.raises(AttributeError, match="nothing"):
-        _ = storekit.interop.nothing
