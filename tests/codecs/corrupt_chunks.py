@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+import blosc2
 import numpy as np
 from codec_samples import CHAINS, bound, configured, random_chunk
 
@@ -68,6 +69,28 @@ def decode(coder: ChunkCoder, data: bytes, chunk: AnyArray) -> None:
         raise SystemExit(f"written beyond the output: {data.hex()}")
 
 
+def stock_frame(chunk: AnyArray, rng: np.random.Generator) -> bytes:
+    """The chunk in a frame of blosc2's, with any settings."""
+    filters = [
+        [blosc2.Filter.NOFILTER],
+        [blosc2.Filter.BITSHUFFLE],
+        [blosc2.Filter.DELTA, blosc2.Filter.SHUFFLE],
+        [blosc2.Filter.SHUFFLE, blosc2.Filter.BYTEDELTA],
+    ][rng.integers(4)]
+    codecs = [blosc2.Codec.BLOSCLZ, blosc2.Codec.LZ4, blosc2.Codec.ZLIB, blosc2.Codec.ZSTD]
+    cparams = {
+        "codec": codecs[rng.integers(4)],
+        "clevel": int(rng.choice([0, 1, 9])),
+        "filters": filters,
+        "filters_meta": [0] * len(filters),
+        "nthreads": 1,
+    }
+    chunks = tuple(int(rng.integers(1, n + 1)) for n in chunk.shape)
+    blocks = tuple(int(rng.integers(1, n + 1)) for n in chunks)
+    frame: bytes = blosc2.asarray(chunk, chunks=chunks, blocks=blocks, cparams=cparams).to_cframe()
+    return frame
+
+
 def chain(rng: np.random.Generator, dtype: Any, shape: tuple[int, ...]) -> list[Any]:
     """A chain of codecs with any settings."""
     cname = str(rng.choice(["blosclz", "lz4", "lz4hc", "zlib", "zstd"]))
@@ -99,6 +122,9 @@ def main(seed: int, rounds: int) -> None:
             inner = getattr(coder, "inner", None)
             if isinstance(inner, FrameCoder) and data.startswith(b"\x9e\xa8b2frame"):
                 decode(coder, forge(inner, data, rng), chunk)
+        stock, coder = stock_frame(chunk, rng), bound(["storekit.b2nd"], chunk)
+        for _ in range(100):
+            decode(coder, damage(stock, rng), chunk)
 
 
 if __name__ == "__main__":

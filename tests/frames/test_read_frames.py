@@ -11,6 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.errors import CodecError, CorruptFrameError
+from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
+from storekit.frames.layout import (
+    MIN_HEADER,
+    NANS,
+    TRAILER,
+    UNINIT,
+    ZEROS,
+    pack_header,
+    pack_index,
+    pack_metalayers,
+    parse_header,
+)
 from storekit.frames.read import read_frame
 from storekit.typing import AnyArray
 
@@ -175,3 +187,84 @@ def test_plugins_are_not_run() -> None:
     saved = blosc2.asarray(array, cparams={**params, "codec_meta": 4})
     with pytest.raises(CodecError, match="compressor"):
         read_frame(saved.to_cframe(), (64, 64), np.dtype("u1"))
+
+
+PAIR = stock(SMOOTH, chunks=(20, 20, 10))
+"""A frame of two chunks."""
+
+
+def changed(**fields: int) -> bytes:
+    """The frame with other values in its header."""
+    header = parse_header(PAIR.frame)
+    section = PAIR.frame[MIN_HEADER : header.header_len]
+    return pack_header(header._replace(**fields), section) + PAIR.frame[header.header_len :]
+
+
+def indexed(*offsets: int) -> bytes:
+    """The frame with another index."""
+    header = parse_header(PAIR.frame)
+    body = header.header_len + header.cbytes
+    index = blosc2.compress2(np.array(offsets, "<i8"), typesize=8, nthreads=1)
+    size = body + len(index) + len(TRAILER)
+    section = PAIR.frame[MIN_HEADER : header.header_len]
+    head = pack_header(header._replace(frame_len=size), section)
+    return head + PAIR.frame[header.header_len : body] + index + TRAILER
+
+
+def test_another_index() -> None:
+    """Chunks are where the index says, in any order."""
+    header = parse_header(PAIR.frame)
+    second = int.from_bytes(PAIR.frame[header.header_len + 12 :][:4], "little")
+    assert (read_frame(indexed(0, second), SMOOTH.shape, SMOOTH.dtype) == SMOOTH).all()
+    swapped = read_frame(indexed(second, 0), SMOOTH.shape, SMOOTH.dtype)
+    assert (swapped[20:] == SMOOTH[:10]).all()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        changed(chunksize=1),
+        changed(blocksize=4),
+        indexed(0),
+        indexed(0, 0, 0),
+        indexed(0, -1),
+        indexed(0, 1),
+        indexed(0, 1 << 40),
+        indexed(0, -(1 << 63)),
+        indexed(0, UNINIT + 1),
+    ],
+    ids=range(9),
+)
+def test_what_does_not_agree(frame: bytes) -> None:
+    """Header, metalayer and index must say the same, and of what is there."""
+    with pytest.raises(CodecError):
+        read_frame(frame, SMOOTH.shape, SMOOTH.dtype)
+
+
+def test_no_index() -> None:
+    """A frame whose chunks leave no room for an index is refused."""
+    header = parse_header(PAIR.frame)
+    room = header.frame_len - header.header_len - len(TRAILER)
+    with pytest.raises(CorruptFrameError, match="no index"):
+        read_frame(changed(cbytes=room), SMOOTH.shape, SMOOTH.dtype)
+
+
+def test_nan_of_what_is_no_float() -> None:
+    """Chunks of NaN are refused where elements cannot be NaN."""
+    frame = stock(np.zeros((4, 4), "V3"), chunks=(4, 4)).frame
+    assert pack_index(ZEROS) in frame
+    with pytest.raises(CorruptFrameError):
+        read_frame(frame.replace(pack_index(ZEROS), pack_index(NANS)), (4, 4), np.dtype("V3"))
+
+
+def test_little_bytes_that_state_much() -> None:
+    """A small frame of a small array cannot make storekit allocate gigabytes."""
+    frame = blosc2.zeros((1 << 27,), np.dtype("f8"), chunks=(1 << 27,)).to_cframe()
+    header = parse_header(frame)
+    content = pack_b2nd(B2ndMeta((4,), (1 << 27,), (1 << 27,), np.dtype("f8")))
+    section = pack_metalayers({B2ND: content})
+    forged = pack_header(
+        header._replace(blocksize=1 << 30, chunksize=1 << 30, nbytes=1 << 30), section
+    )
+    with pytest.raises(CorruptFrameError, match="bytes in an array of shape"):
+        read_frame(forged + frame[header.header_len :], (4,), np.dtype("f8"))
