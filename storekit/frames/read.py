@@ -101,7 +101,16 @@ def _stored_type(stored: DType, dtype: DType) -> DType:
         return dtype
     if stored.newbyteorder("=") != dtype.newbyteorder("="):
         raise CodecError(f"expected elements of type {dtype}, the frame holds {stored}")
+    if _is_misread(stored):
+        raise CodecError(f"numpy does not read times without a unit in this byte order: {stored}")
     return stored
+
+
+def _is_misread(dtype: DType) -> bool:
+    if dtype.names:
+        return any(_is_misread(dtype[name]) for name in dtype.names)
+    dtype = dtype.base
+    return dtype.kind in "mM" and not dtype.isnative and np.datetime_data(dtype)[0] == "generic"
 
 
 def _grid(header: FrameHeader, meta: B2ndMeta, dtype: DType) -> BlockGrid:

@@ -138,6 +138,17 @@ def test_raw_bytes_for_structs() -> None:
         read_frame(saved.frame, (4,), np.dtype("V6"))
 
 
+@pytest.mark.parametrize("dtype", ["<M8", [("a", "u1"), ("b", "<m8", (2,))]], ids=str)
+def test_what_numpy_misreads(dtype: object) -> None:
+    """Times without a unit in foreign byte order, which numpy does not swap, are refused."""
+    array = np.zeros(4, dtype)
+    frame = stock(array).frame
+    assert read_frame(frame, (4,), array.dtype).dtype == array.dtype
+    frame = frame.replace(b"<M8", b">M8").replace(b"<m8", b">m8")
+    with pytest.raises(CodecError, match="byte order"):
+        read_frame(frame, (4,), array.dtype)
+
+
 @pytest.mark.parametrize(
     "frame",
     [
