@@ -96,9 +96,8 @@ class _VlenCoder(ChunkCoder):
             items = self._codec.pack(chunk.reshape(-1).tolist())
         except (AttributeError, TypeError, UnicodeEncodeError) as error:
             raise self._error(f"only {self._codec.item.__name__}", error) from error
-        lengths = np.fromiter(map(len, items), "<u4", len(items)).tobytes()
         pieces = [_LENGTH.pack(self._count)] * (1 + 2 * len(items))
-        pieces[1::2] = [lengths[i : i + 4] for i in range(0, len(lengths), 4)]
+        pieces[1::2] = map(_LENGTH.pack, map(len, items))
         pieces[2::2] = items
         return b"".join(pieces)
 
