@@ -18,7 +18,7 @@ from storekit.codecs.scratch import borrow, give_back
 from storekit.errors import CodecError, StorekitError
 from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Part, take
-from storekit.typing import AnyArray, DType, Fetch, Value
+from storekit.typing import AnyArray, ByteRange, DType, Fetch, Value
 
 __all__ = ["Compressed", "Guarded", "Rearranged"]
 
@@ -51,8 +51,14 @@ class Guarded(ChunkCoder):
         return chunk
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
-        """As the inner coder."""
-        _guard(self.name, self.inner.read_part, fetch, out, part)
+        """As the inner coder; what the store raises, of whatever kind, is left alone."""
+        watched = _Watched(fetch)
+        try:
+            _guard(self.name, self.inner.read_part, watched, out, part)
+        except CodecError:
+            if watched.error is not None:
+                raise watched.error from None
+            raise
         self._check_text(out)
 
     def update(self, data: Value | None, part: Part, values: AnyArray) -> Value | None:
@@ -173,6 +179,22 @@ def _is_text(array: AnyArray) -> bool:
         return all(_is_text(field) for field in fields if _has_text(field.dtype))
     points = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
     return not points.size or int(points.max()) <= sys.maxunicode
+
+
+class _Watched:
+    """A `Fetch` that remembers how it failed."""
+
+    error: Exception | None = None
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+
+    def __call__(self, ranges: Sequence[ByteRange]) -> list[Value]:
+        try:
+            return self._fetch(ranges)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def _guard(name: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -198,7 +198,9 @@ class _ShardCoder(ChunkCoder):
             offset, size = index[step[0]].tolist()
             if offset == _EMPTY == size:
                 put(out, step[1], self.spec.fill_value)
-            elif (
+                continue
+            self._check_entry(step[0], offset, size)
+            if (
                 self._inner.ranges
                 and step[3] == PARTIAL
                 and size >= _SUB_READ
@@ -206,7 +208,6 @@ class _ShardCoder(ChunkCoder):
             ):
                 self._inner.read_part(_Window(fetch, offset, size), view(out, step[1]), step[2])
             else:
-                self._check_entry(step[0], offset, size)
                 steps.append(step)
                 spans.append((offset, size))
         if not spans:
@@ -247,15 +248,15 @@ class _ShardCoder(ChunkCoder):
 
     def _slice(self, shard: memoryview, number: int, offset: int, size: int) -> memoryview:
         self._check_entry(number, offset, size)
-        if offset + size > len(shard):
+        end = len(shard) if self._at_start else len(shard) - self._index_size
+        if offset + size > end:
             raise self._error(
-                f"inner chunk {number} should end at byte {offset + size},"
-                f" the shard has {len(shard)}"
+                f"inner chunk {number} should end at byte {offset + size}, chunks end at {end}"
             )
         return shard[offset : offset + size]
 
     def _check_entry(self, number: int, offset: int, size: int) -> None:
-        if offset >= 2**63 or size >= 2**63:
+        if offset >= 2**63 or size >= 2**63 or (self._at_start and offset < self._index_size):
             raise self._error(
                 f"inner chunk {number} has an absurd place in the index: {offset}, {size}"
             )

@@ -197,7 +197,7 @@ class ChunkIO:
             try:
                 values = take(work, where)
                 if extent == PARTIAL:
-                    self._update(store, key, partial(self._coder.update, part=part, values=values))
+                    self._update(store, key, partial(self._changed, part, values))
                     continue
                 if extent == WHOLE:
                     chunk = values.astype(spec.dtype, copy=False)
@@ -215,6 +215,13 @@ class ChunkIO:
                         store.set(key, data)
             except CodecError as error:
                 raise error.located(key) from error
+
+    def _changed(self, part: Part, values: AnyArray, old: Value | None) -> Value | None:
+        """The bytes of a chunk with a part written over; None if nothing needs to be stored."""
+        # What is absent is fill value already, and the chunk may be larger than memory.
+        if old is None and self._spec.is_fill(values.astype(self._spec.dtype, copy=False)):
+            return None
+        return self._coder.update(old, part, values)
 
     def _cover(
         self, store: WritableStore, key: str, fresh: Value | None, part: Part, values: AnyArray
