@@ -11,6 +11,7 @@ import pytest
 from interop_case import Case, Window
 from interop_exclusions import EXCLUSIONS, READ, WRITE, Exclusion, excluded
 from interop_kinds import same
+from interop_page import PAGE, render
 from interop_peers import PEERS, STOREKIT, Peer
 from interop_table import CASES
 
@@ -210,3 +211,8 @@ def test_exclusions_hold(peer: Peer, verb: str, cases: list[Case], tmp_path: Pat
 def test_exclusions_concern_cases(item: Exclusion) -> None:
     """Every exclusion is of some case in the table."""
     assert any(item.when(case) for case in EVERYDAY)
+
+
+def test_page_is_up_to_date() -> None:
+    """The page on compatibility says what these tables say."""
+    assert PAGE.read_text() == render(), "run: python tests/interop/interop_page.py"
