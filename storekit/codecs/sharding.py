@@ -260,6 +260,9 @@ class _ShardCoder(ChunkCoder):
             raise self._error(
                 f"inner chunk {number} has an absurd place in the index: {offset}, {size}"
             )
+        fixed = self._inner.encoded_size
+        if fixed is not None and size != fixed:
+            raise self._error(f"inner chunk {number} should have {fixed} bytes, found {size}")
 
     def _keep(self, entries: dict[int, Value], number: int, data: Value | None) -> None:
         if data is None:
