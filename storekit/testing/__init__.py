@@ -3,10 +3,12 @@ What helps to test stores, and code that uses them.
 
 `StoreContract` is a pytest class of laws that every store keeps; `StoreMachine` is a hypothesis
 state machine that compares a store with a dict, `store_machine` and `check_store` run it.
+`run_at_once` lets threads loose on a store.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,16 @@ from storekit.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from storekit.testing.contract import StoreContract
+    from storekit.testing.laws.common import run_at_once
     from storekit.testing.stateful import StoreMachine, check_store, store_machine
 
-__all__ = ["StoreContract", "StoreMachine", "check_store", "store_machine"]
+__all__ = ["StoreContract", "StoreMachine", "check_store", "run_at_once", "store_machine"]
 
 _HOMES = {
     "StoreContract": "storekit.testing.contract",
     "StoreMachine": "storekit.testing.stateful",
     "check_store": "storekit.testing.stateful",
+    "run_at_once": "storekit.testing.laws.common",
     "store_machine": "storekit.testing.stateful",
 }
 
@@ -33,7 +37,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         # So that a broken law shows the values that break it.
-        import_module("pytest").register_assert_rewrite(home, "storekit.testing.laws")
+        rewritten = {home, "storekit.testing.laws"} - sys.modules.keys()
+        import_module("pytest").register_assert_rewrite(*rewritten)
         return getattr(import_module(home), name)
     except ModuleNotFoundError as error:
         if error.name not in ("hypothesis", "pytest"):

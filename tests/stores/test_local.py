@@ -18,7 +18,7 @@ from storekit.errors import (
     StoreError,
 )
 from storekit.stores import LocalStore, _files
-from storekit.testing.laws.common import run_at_once
+from storekit.testing import run_at_once
 
 
 def test_a_missing_root_is_an_empty_store(root: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from storekit.errors import InvalidKeyError, KeyConflictError
 from storekit.stores import MemoryStore
-from storekit.testing.laws.common import run_at_once
+from storekit.testing import run_at_once
 
 
 def test_first_contents_are_copied() -> None:
