@@ -60,6 +60,27 @@ def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
 
         CodecError: If it holds another array than expected, or a chunk in it is damaged.
     """
+    header, index, meta = _open(memoryview(data))
+    if meta.shape != shape:
+        raise CodecError(f"expected an array of shape {shape}, the frame holds one of {meta.shape}")
+    out: AnyArray = np.empty(shape, _stored_type(meta.dtype, dtype))
+    if not out.size:
+        return out
+    grid = _grid(header, meta, out.dtype)
+    counts = [-(-n // c) for n, c in zip(shape, meta.chunks, strict=True)]
+    offsets = _offsets(index, prod(counts))
+    chunks = memoryview(data)[header.header_len :][: header.cbytes]
+    buffer = np.empty(grid.nbytes, np.uint8)
+    for offset, place in zip(offsets, product(*map(range, counts)), strict=True):
+        _decode_chunk(chunks, offset, header.typesize, buffer)
+        corner = zip(place, meta.chunks, strict=True)
+        target = take(out, tuple(slice(i * c, i * c + c) for i, c in corner))
+        target[...] = take(grid.unpack(buffer), tuple(slice(0, n) for n in target.shape))
+    return out
+
+
+def _open(data: memoryview) -> tuple[FrameHeader, memoryview, B2ndMeta]:
+    """The header of a frame, its index, and what it holds; verified to the last bit if sealed."""
     header = parse_header(data)
     trailer = trailer_size(data, header)
     layers = parse_metalayers(bytes(data[MIN_HEADER : header.header_len]))
@@ -68,28 +89,8 @@ def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
         check_seal(data, header, seal)
     if B2ND not in layers:
         raise CorruptFrameError(f"a frame that holds no array, but {', '.join(layers) or 'bytes'}")
-    meta = parse_b2nd(layers[B2ND].content)
-    if meta.shape != shape:
-        raise CodecError(f"expected an array of shape {shape}, the frame holds one of {meta.shape}")
-    stored = _stored_type(meta.dtype, dtype)
-    out: AnyArray = np.empty(shape, stored)
-    if not out.size:
-        return out
-    grid = _grid(header, meta, stored)
-    counts = [-(-n // c) for n, c in zip(shape, meta.chunks, strict=True)]
-    index_end = header.frame_len - trailer
-    offsets = _offsets(
-        memoryview(data)[header.header_len + header.cbytes : index_end], prod(counts)
-    )
-    chunks = memoryview(data)[header.header_len :][: header.cbytes]
-    buffer = np.empty(grid.nbytes, np.uint8)
-    for offset, place in zip(offsets, product(*map(range, counts)), strict=True):
-        _decode_chunk(chunks, offset, header.typesize, buffer)
-        target = take(
-            out, tuple(slice(i * c, i * c + c) for i, c in zip(place, meta.chunks, strict=True))
-        )
-        target[...] = take(grid.unpack(buffer), tuple(slice(0, n) for n in target.shape))
-    return out
+    index = data[header.header_len + header.cbytes : header.frame_len - trailer]
+    return header, index, parse_b2nd(layers[B2ND].content)
 
 
 def _stored_type(stored: DType, dtype: DType) -> DType:
