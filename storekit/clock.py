@@ -2,9 +2,8 @@
 Time, and what waits for it.
 
 Every delay, deadline and lock that is held across a store call comes from a `Clock`, so that a
-simulated
-clock can order the threads. No other module of storekit calls a function of `time`; lint sees to
-it.
+simulated clock can order the threads. No other module of storekit calls a function of `time`; lint
+sees to it.
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ Every error storekit raises, in one tree.
       MissingExtraError (ImportError) an optional dependency; the message names the extra
 
 `KeyNotFoundError` is not an `OSError`: code that catches `OSError` around a store call must not
-take
-absence for failure, nor failure for absence.
+take absence for failure, nor failure for absence.
 """
 
 from __future__ import annotations

@@ -2,11 +2,10 @@
 What may be a key, a prefix or a byte range: the one place where it is decided.
 
 A key is one or more segments joined by ``/``. A segment is not empty, is not made of dots alone,
-holds no NUL,
-does not begin with `RESERVED` and takes at most 255 bytes in UTF-8; a key takes at most 1024. These
-are the
-limits that every backend can hold (a POSIX file name; an S3 object key), so that a key is valid
-everywhere or nowhere. A prefix is the empty text (everything) or a key and a ``/``.
+holds no NUL, does not begin with `RESERVED` and takes at most 255 bytes in UTF-8; a key takes at
+most 1024. These are the limits that every backend can hold (a POSIX file name; an S3 object key),
+so that a key is valid everywhere or nowhere. A prefix is the empty text (everything) or a key and a
+``/``.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 Who runs what: inline in the caller's thread, or by several workers that pull from one plan.
 
 The caller of `run` is always one of its workers, and takes back the helpers that have not begun
-when it has
-nothing left to do. So a plan makes progress even when every thread of the pool is taken, and tasks
-may
-themselves call `run`: nothing waits for a thread of the pool to become free.
+when it has nothing left to do. So a plan makes progress even when every thread of the pool is
+taken, and tasks may themselves call `run`: nothing waits for a thread of the pool to become free.
 """
 
 from __future__ import annotations

@@ -52,12 +52,10 @@ class B2ndCodec(ArrayBytesCodec):
         clevel: From 0 (store) to 9 (smallest).
 
         shuffle: noshuffle, shuffle or bitshuffle; None for what suits the data type: bitshuffle for
-            single
-            bytes, shuffle for others.
+            single bytes, shuffle for others.
 
         blocks: The shape of the blocks that can be read by themselves; None for about 256 KiB each,
-            in C
-            order within the chunk.
+            in C order within the chunk.
     """
 
     name = "storekit.b2nd"

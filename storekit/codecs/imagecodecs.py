@@ -43,8 +43,7 @@ class ImagecodecsB2ndCodec(ArrayBytesCodec):
         compressor: ``"BLOSCLZ"``, ``"LZ4"``, ``"LZ4HC"``, ``"ZLIB"`` or ``"ZSTD"``.
 
         shuffle: ``"NOFILTER"``, ``"SHUFFLE"`` or ``"BITSHUFFLE"``; ``"DELTA"`` and ``"TRUNC_PREC"``
-            are
-            read, but not written.
+            are read, but not written.
 
         chunkshape: Of the chunks within a frame; frames written here hold one.
 
@@ -120,8 +119,7 @@ class ImagecodecsBlosc2Codec(BloscChunks):
         shuffle: As for `ImagecodecsB2ndCodec`.
 
         splitmode: ``"ALWAYS"``, ``"NEVER"``, ``"AUTO"`` or ``"FORWARD_COMPAT"``: whether the bytes
-            of
-            an element are compressed apart from each other.
+            of an element are compressed apart from each other.
 
         typesize: Bytes of an element.
 

@@ -2,11 +2,9 @@
 The `sharding_indexed` codec: many inner chunks in one stored value, and an index of where they lie.
 
 The index is an array of unsigned 64-bit integers of shape ``(*inner chunks per shard, 2)``, in C
-order: for each
-inner chunk its offset from the start of the shard and its size, or the largest integer twice if it
-is empty.
-Inner chunks that hold nothing but the fill value are not stored, and a shard without any is not,
-either.
+order: for each inner chunk its offset from the start of the shard and its size, or the largest
+integer twice if it is empty. Inner chunks that hold nothing but the fill value are not stored, and
+a shard without any is not, either.
 
 Source: Zarr v3, sharding codec, version 1.0.
 """

@@ -111,8 +111,7 @@ class BlockGrid:
             data: The bytes of the blocks one after the other, contiguous.
 
             counts: How many there are along each axis; those of the whole grid if None, in which
-                case
-                the array has the shape of the chunk, without padding.
+                case the array has the shape of the chunk, without padding.
 
         Returns:
             A view of `data` where that is possible.

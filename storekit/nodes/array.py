@@ -200,8 +200,7 @@ class Array(Node):
             selection: As in ``array[selection]``. Defaults to everything.
 
             out: Filled and returned, instead of a new array. Any memory layout and any dtype that
-                the elements
-                can be cast to; without copies if the dtype is the array's.
+                the elements can be cast to; without copies if the dtype is the array's.
 
         Returns:
             An array, 0-d for a single element.

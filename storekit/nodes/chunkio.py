@@ -42,8 +42,7 @@ A worker takes about this many decoded bytes at a time, so that taking costs lit
 _MIN_SAVED = {Latency.DISK: 1 << 17, Latency.NETWORK: 1 << 20}
 """
 Bytes that a read by ranges must save to pay for its further request: about latency times bandwidth.
-In memory
-it never does, since whole values are handed out without a copy.
+In memory it never does, since whole values are handed out without a copy.
 """
 
 

@@ -22,8 +22,7 @@ __all__ = ["auto_chunks", "check_shape", "dividing_chunks", "new_document"]
 _TARGET = 1 << 20
 """
 Bytes in a chunk, where the user leaves it to us: what reads at full speed from a disk, and in a
-fraction of a
-second over a phone.
+fraction of a second over a phone.
 """
 
 
@@ -36,7 +35,7 @@ def auto_chunks(shape: Shape, itemsize: int) -> Shape:
     total = max(itemsize, 1)
     for size in chunks:
         total *= size
-    while total > _TARGET and max(chunks) > 1:
+    while total > _TARGET and max(chunks, default=1) > 1:
         longest = chunks.index(max(chunks))
         total //= chunks[longest]
         chunks[longest] = -(-chunks[longest] // 2)
@@ -47,7 +46,7 @@ def auto_chunks(shape: Shape, itemsize: int) -> Shape:
 def dividing_chunks(shards: Shape, itemsize: int) -> Shape:
     """A chunk shape that divides that of the shards and is of at most 1 MiB."""
     chunks = list(shards)
-    while prod(chunks) * itemsize > _TARGET and max(chunks) > 1:
+    while prod(chunks) * itemsize > _TARGET and max(chunks, default=1) > 1:
         longest = chunks.index(max(chunks))
         size = chunks[longest]
         # Sides without a small factor are not worth the search.

@@ -35,12 +35,10 @@ class ZarrArray(ZarrNode, Array):
     An array whose chunks are values in a store, described by a ``zarr.json``.
 
     The object holds no elements: every read asks the store. The shape and the attributes are those
-    of the
-    moment it was opened (see `refresh`), but for changes made through it.
+    of the moment it was opened (see `refresh`), but for changes made through it.
 
     Threads: safe. Writes to separate elements never undo each other, not even within one chunk;
-    among
-    processes likewise, where the store has compare-and-set.
+    among processes likewise, where the store has compare-and-set.
 
     Source: Zarr v3 core specification.
     """
@@ -85,8 +83,7 @@ class ZarrArray(ZarrNode, Array):
                 that of `data`.
 
             dtype: Anything that numpy takes for a dtype, `str` for text and `bytes` for bytes of
-                any length,
-                or a Zarr data type by its name or as JSON. Defaults to that of `data`.
+                any length, or a Zarr data type by its name or as JSON. Defaults to that of `data`.
 
             data: What to write at once.
 
@@ -97,10 +94,8 @@ class ZarrArray(ZarrNode, Array):
                 every chunk by itself.
 
             codecs: ``"b2nd"`` (every chunk a genuine ``.b2nd`` file, with checksums), or, for every
-                reader of
-                Zarr v3, ``"zstd"``, ``"blosc"``, ``"gzip"`` or ``"none"``, or
-                ``"imagecodecs_b2nd"``;
-                or a list of codecs, as objects or as JSON.
+                reader of Zarr v3, ``"zstd"``, ``"blosc"``, ``"gzip"`` or ``"none"``, or
+                ``"imagecodecs_b2nd"``; or a list of codecs, as objects or as JSON.
 
             fill_value: What elements are that were never written. Defaults to zero, empty or NaT.
 
@@ -109,8 +104,7 @@ class ZarrArray(ZarrNode, Array):
             attributes: JSON values by name.
 
             key_encoding: How chunk keys are spelled: ``"/"`` for ``c/0/1``, ``"."`` for ``c.0.1``,
-                ``"v2"``
-                for ``0.1``; or as in metadata.
+                ``"v2"`` for ``0.1``; or as in metadata.
 
             overwrite: Whether to remove what is at the path; otherwise that is an error.
 
@@ -236,8 +230,7 @@ class ZarrArray(ZarrNode, Array):
         Read one chunk in another thread.
 
         Wait with ``future.result()``, for several with `concurrent.futures.wait`, or in asyncio
-        with
-        ``await asyncio.wrap_future(future)``.
+        with ``await asyncio.wrap_future(future)``.
         """
         return self._submit(self.get_chunk, index)
 

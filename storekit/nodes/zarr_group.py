@@ -26,8 +26,7 @@ class ZarrGroup(ZarrNode, Group):
     A group of a Zarr hierarchy: a mapping from names to `ZarrGroup` and `ZarrArray`.
 
     Opening it reads its own document and nothing else. Children are looked up when they are asked
-    for; all
-    of them come without further requests if the document holds consolidated metadata.
+    for; all of them come without further requests if the document holds consolidated metadata.
 
     Threads: safe.
 
@@ -221,8 +220,7 @@ class ZarrGroup(ZarrNode, Group):
         tree.
 
         Later changes through nodes that were found by way of this group remove it again; changes
-        through
-        others do not, and readers that trust it then see the old state.
+        through others do not, and readers that trust it then see the old state.
 
         Raises:
             UnsupportedError: If the store cannot list its keys.

@@ -2,12 +2,9 @@
 What an index expression means for an array of a given shape.
 
 Every kind of indexing ends in one form: for each axis an ascending range or an array of indices,
-and the
-axes whose index arrays are zipped. What numpy's syntax adds (dropped and new axes, reversed ones,
-the place of
-the zipped axes in the result) is kept as a recipe that turns the result into the working array of a
-plan,
-where possible as a view.
+and the axes whose index arrays are zipped. What numpy's syntax adds (dropped and new axes, reversed
+ones, the place of the zipped axes in the result) is kept as a recipe that turns the result into the
+working array of a plan, where possible as a view.
 
 Source: the numpy user guide, "Indexing on ndarrays"; numpy enhancement proposal 21 for `oindex` and
 `vindex`.
@@ -109,8 +106,7 @@ def select(selection: Any, shape: Shape) -> Selection:
         return _outer(items, shape)
     zipped = [i for i, item in enumerate(items) if isinstance(item, np.ndarray | int)]
     # numpy leaves the zipped axes in place if nothing stands between them, not even an ellipsis
-    # that is
-    # short for no axis; else it puts them in front.
+    # that is short for no axis; else it puts them in front.
     together = zipped[-1] - zipped[0] == len(zipped) - 1 and not zipped[0] < gap <= zipped[-1]
     return _zip(items, shape, zipped[0] if together else 0)
 
@@ -236,8 +232,7 @@ def _zip(items: list[_Index], shape: Shape, at: int) -> Selection:
 def _expand(selection: Any, shape: Shape) -> tuple[list[_Index], int]:
     """
     The items of a selection with the ellipsis spelled out, masks as index arrays, everything in
-    bounds;
-    and where the ellipsis stood, given or implied.
+    bounds; and where the ellipsis stood, given or implied.
     """
     given = selection if isinstance(selection, tuple) else (selection,)
     items: list[_Index] = []

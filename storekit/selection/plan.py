@@ -2,11 +2,9 @@
 From a selection to the chunks that it touches.
 
 A plan yields one step a chunk: a name for the chunk, where in the working array its part belongs,
-which part
-of the chunk that is, and how much of the chunk it covers. Plans are lazy: boxes of at most `BOX`
-chunks are
-laid out at a time, each as the product of columns, one an axis, so that a step costs C iterators
-only.
+which part of the chunk that is, and how much of the chunk it covers. Plans are lazy: boxes of at
+most `BOX` chunks are laid out at a time, each as the product of columns, one an axis, so that a
+step costs C iterators only.
 
 Pure functions, no I/O.
 """
@@ -79,8 +77,7 @@ class GridPlan(Generic[L, K]):
         join: Makes of the labels of all axes the name of the chunk.
 
     The working array, of which every step names a place, has the lengths of `axes` as its shape;
-    with
-    points, their axes are one axis in front.
+    with points, their axes are one axis in front.
     """
 
     def __init__(
