@@ -20,10 +20,22 @@ from storekit.nodes.dtypes import (
     data_type_from_numpy,
 )
 
-CORE = (
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
-    "float16 float32 float64 complex64 complex128"
-).split()
+CORE = [
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 
 LITTLE = {"name": "bytes", "configuration": {"endian": "little"}}
 ZSTD = {"name": "zstd", "configuration": {"level": 1, "checksum": False}}
@@ -69,10 +81,7 @@ _lengths = st.integers(1, 40)
 _flat = st.one_of(
     st.sampled_from(CORE).map(data_type_from_numpy),
     _times,
-    *(
-        st.builds(kind, _lengths)
-        for kind in (RawBits, RawBytes, FixedText, NullTerminatedBytes)
-    ),
+    *(st.builds(kind, _lengths) for kind in (RawBits, RawBytes, FixedText, NullTerminatedBytes)),
 )
 
 
@@ -109,7 +118,8 @@ def scalars(kind: DataType) -> st.SearchStrategy[Any]:
     if kind.name == "bool":
         return st.booleans().map(np.bool_)
     size = kind.numpy.itemsize
-    return st.binary(min_size=size, max_size=size).map(lambda data: np.frombuffer(data, kind.numpy)[0])
+    data = st.binary(min_size=size, max_size=size)
+    return data.map(lambda data: np.frombuffer(data, kind.numpy)[0])
 
 
 def same(one: Any, other: Any) -> bool:
