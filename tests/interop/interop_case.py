@@ -50,8 +50,8 @@ class Case:
     kind: Kind
     shape: Shape
     chunks: Shape
-    codecs: tuple[JSON, ...]
-    keys: JSON = field(default_factory=lambda: keys("default", "/"))
+    codecs: tuple[dict[str, Any], ...]
+    keys: dict[str, Any] = field(default_factory=lambda: keys("default", "/"))
     names: tuple[str | None, ...] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     content: str = "full"
@@ -141,8 +141,8 @@ class Case:
     def sharding(self) -> dict[str, Any]:
         """The configuration of the outermost shards."""
         for codec in self.codecs:
-            if codec["name"] == "sharding_indexed":  # type: ignore[index, call-overload]
-                return codec["configuration"]  # type: ignore[index, call-overload, return-value]
+            if codec["name"] == "sharding_indexed":
+                return codec["configuration"]
         return {}
 
 
@@ -153,6 +153,6 @@ def flat(codecs: Any) -> Iterator[dict[str, Any]]:
         yield from flat(codec.get("configuration", {}).get("codecs", ()))
 
 
-def keys(name: str, separator: str) -> JSON:
+def keys(name: str, separator: str) -> dict[str, Any]:
     """A chunk key encoding."""
     return {"name": name, "configuration": {"separator": separator}}

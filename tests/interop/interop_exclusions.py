@@ -41,11 +41,13 @@ class Exclusion:
     before: tuple[int, ...] = ()
     checked: bool = True
 
-    def holds(self, peer: Peer, case: Case, verb: str) -> bool:
-        """Whether this is why the library is not asked."""
+    def holds(
+        self, peer: Peer, case: Case, verb: str, version: tuple[int, ...] | None = None
+    ) -> bool:
+        """Whether this is why the library, as it is installed or in a version, is not asked."""
         if peer.name not in self.peers or verb not in self.verbs or not self.when(case):
             return False
-        return not self.before or peer.version < self.before
+        return not self.before or (version or peer.version) < self.before
 
 
 def kinds(*names: str) -> Callable[[Case], bool]:
@@ -85,7 +87,7 @@ def generic(case: Case) -> bool:
 
 def oblong_behind_transpose(case: Case) -> bool:
     """Whether axes are permuted before the division into inner chunks that are no cubes."""
-    first = case.codecs[0]["name"]  # type: ignore[index, call-overload]
+    first = case.codecs[0]["name"]
     return case.sharded and first == "transpose" and len(set(case.sharding["chunk_shape"])) > 1
 
 
@@ -292,7 +294,7 @@ EXCLUSIONS = (
     Exclusion(
         ("tensorstore",),
         "bytes->bytes codecs after `sharding_indexed`",
-        lambda case: case.codecs[-1]["name"] == "gzip" and bool(case.sharding),  # type: ignore[index, call-overload]
+        lambda case: case.codecs[-1]["name"] == "gzip" and bool(case.sharding),
         "not supported",
     ),
     Exclusion(
@@ -310,7 +312,7 @@ EXCLUSIONS = (
         ("simplezarr",),
         "chunk key encoding `v2`",
         lambda case: case.keys["name"] == "v2",
-        "not supported",  # type: ignore[index, call-overload]
+        "not supported",
     ),
     Exclusion(("simplezarr",), "arrays without dimensions", scalar, "not supported"),
     Exclusion(
@@ -355,6 +357,8 @@ EXCLUSIONS = (
 )
 
 
-def excluded(peer: Peer, case: Case, verb: str) -> Exclusion | None:
-    """Why a library is not asked; None if it is."""
-    return next((item for item in EXCLUSIONS if item.holds(peer, case, verb)), None)
+def excluded(
+    peer: Peer, case: Case, verb: str, version: tuple[int, ...] | None = None
+) -> Exclusion | None:
+    """Why a library, as it is installed or in a version, is not asked; None if it is."""
+    return next((item for item in EXCLUSIONS if item.holds(peer, case, verb, version)), None)

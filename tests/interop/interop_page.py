@@ -100,26 +100,13 @@ tensorstore opens the arrays in them.
 """
 
 
-class _Version:
-    """A library in a version that need not be the installed one."""
-
-    def __init__(self, peer: Peer, version: tuple[int, ...]) -> None:
-        self.name, self.version = peer.name, version
-
-
-def _column(name: str, version: tuple[int, ...]) -> _Version:
-    return _Version(next(peer for peer in PEERS if peer.name == name), version)
-
-
-def _exchanged(peer: _Version, case: Case, verb: str) -> bool:
-    ours = WRITE if verb == READ else READ
-    return not excluded(peer, case, verb) and not excluded(STOREKIT, case, ours)
-
-
-def _cell(peer: _Version, cases: list[Case]) -> str:
-    foreign = [case for case in cases if imagecodecs(case)]
-    cases = foreign if peer.name == "imagecodecs-zarr" else [c for c in cases if c not in foreign]
-    read, written = (sum(_exchanged(peer, case, verb) for case in cases) for verb in (READ, WRITE))
+def _cell(name: str, version: tuple[int, ...], cases: list[Case]) -> str:
+    """How many of the cases a library exchanges: those with its codecs, or those without."""
+    peer = next(peer for peer in PEERS if peer.name == name)
+    foreign = name == "imagecodecs-zarr"
+    cases = [case for case in cases if imagecodecs(case) == foreign]
+    read = sum(_exchanged(peer, case, READ, version) for case in cases)
+    written = sum(_exchanged(peer, case, WRITE, version) for case in cases)
     if not cases:
         return ""
     if read == written == len(cases):
@@ -129,18 +116,22 @@ def _cell(peer: _Version, cases: list[Case]) -> str:
     return f"{read} and {written} of {len(cases)}"
 
 
+def _exchanged(peer: Peer, case: Case, verb: str, version: tuple[int, ...]) -> bool:
+    ours = WRITE if verb == READ else READ
+    return not excluded(peer, case, verb, version) and not excluded(STOREKIT, case, ours)
+
+
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _table() -> Iterator[str]:
     everyday = [case for case in CASES if not case.slow and not case.uses("storekit.b2nd")]
-    peers = [_column(name, version) for name, _, version in COLUMNS]
     yield _row("cases with", *(f"{name} {version}" for name, version, _ in COLUMNS))
     yield _row(*["---"] * (len(COLUMNS) + 1))
     for feature, has in {**FEATURES, "**any of it**": lambda case: True}.items():
         cases = [case for case in everyday if has(case)]
-        yield _row(feature, *(_cell(peer, cases) for peer in peers))
+        yield _row(feature, *(_cell(name, version, cases) for name, _, version in COLUMNS))
 
 
 def _direction(item: Exclusion) -> str:

@@ -32,11 +32,20 @@ def exchanged(peer: Peer, case: Case, *verbs: str) -> bool:
     )
 
 
-def pairs(*verbs: str, where: Callable[[Case], bool] = lambda case: True) -> pytest.MarkDecorator:
-    """Every case with every peer that does all of this."""
+def pairs(
+    *verbs: str,
+    quick: Callable[[int], bool] = lambda number: True,
+    where: Callable[[Case], bool] = lambda case: True,
+) -> pytest.MarkDecorator:
+    """Every case with every peer that does all of this; slow, if its number is not a quick one."""
     rows = [
-        pytest.param(peer, case, id=f"{peer.name}: {case}")
-        for case in EVERYDAY
+        pytest.param(
+            peer,
+            case,
+            id=f"{peer.name}: {case}",
+            marks=() if quick(number) else pytest.mark.slow,
+        )
+        for number, case in enumerate(EVERYDAY)
         for peer in INSTALLED
         if where(case) and exchanged(peer, case, *verbs)
     ]
@@ -111,24 +120,19 @@ def test_storekit_reads_what_peers_write(peer: Peer, case: Case, tmp_path: Path)
     storekit_reads(peer, case, tmp_path / "a")
 
 
-@pairs(READ, WRITE)
+@pairs(READ, WRITE, quick=lambda number: number % 2 == 0)
 def test_storekit_changes_what_peers_write(peer: Peer, case: Case, tmp_path: Path) -> None:
     """A peer reads its own array as it should be after storekit has changed a part of it."""
     storekit_changes(peer, case, tmp_path / "a")
 
 
-@pairs(READ, WRITE)
+@pairs(READ, WRITE, quick=lambda number: number % 2 == 1)
 def test_peers_change_what_storekit_writes(peer: Peer, case: Case, tmp_path: Path) -> None:
     """storekit reads its own array as it should be after a peer has changed a part of it."""
     peer_changes(peer, case, tmp_path / "a")
 
 
-def grows(case: Case) -> bool:
-    """Whether to see what happens when the array grows: a third of those that can."""
-    return bool(case.shape) and EVERYDAY.index(case) % 3 == 0
-
-
-@pairs(READ, WRITE, where=grows)
+@pairs(READ, WRITE, quick=lambda number: number % 3 == 0, where=lambda case: bool(case.shape))
 def test_storekit_resizes_what_peers_write(peer: Peer, case: Case, tmp_path: Path) -> None:
     """A peer reads its own array after storekit has appended to it, cut it off and extended it."""
     peer.write(tmp_path / "a", case)

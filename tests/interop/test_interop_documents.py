@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from interop_case import Case, keys
 from interop_kinds import FILLS, KINDS, Kind, same
+from interop_parts import build, codec, serial, shard
 from interop_peers import STOREKIT, Peer, TensorStore, ZarrPython, Zarrs
-from interop_table import build, codec, serial, shard
 
 import storekit
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from interop_case import Case
 from interop_kinds import FILLS, KINDS, same
+from interop_parts import build, codec
 from interop_peers import STOREKIT
-from interop_table import build, codec
 
 import storekit
 from storekit.typing import AnyArray

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from interop_case import Case
 from interop_kinds import KINDS, Kind, same
+from interop_parts import CHAINS, Chain, codec, serial, shard, zstd
 from interop_peers import STOREKIT, Peer, TensorStore, ZarrPython, Zarrs
-from interop_table import CHAINS, Chain, codec, serial, shard, zstd
 
 PEERS = [peer for peer in (ZarrPython(), Zarrs(), TensorStore()) if peer.missing is None]
 I4, F8 = KINDS["int32"], KINDS["float64"]

@@ -9,8 +9,8 @@ import pytest
 from interop_case import Case, Window
 from interop_exclusions import READ, WRITE, excluded
 from interop_kinds import FILLS, KINDS, same
+from interop_parts import CHAINS, KEYS, SHARDINGS
 from interop_peers import PEERS, STOREKIT, Peer
-from interop_table import CHAINS, KEYS, SHARDINGS
 
 TURNS = 6
 KIND_POOL = [*KINDS.values(), *FILLS]
