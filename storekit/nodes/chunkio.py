@@ -218,7 +218,7 @@ class ChunkIO:
     def _changed(self, part: Part, values: AnyArray, old: Value | None) -> Value | None:
         """The bytes of a chunk with a part written over; None if nothing needs to be stored."""
         # What is absent is fill value already, and the chunk may be larger than memory.
-        if old is None and self._spec.is_fill(values.astype(self._spec.dtype, copy=False)):
+        if old is None and self._spec.is_fill(_once(values).astype(self._spec.dtype, copy=False)):
             return None
         return self._coder.update(old, part, values)
 
@@ -282,6 +282,11 @@ class ChunkIO:
         except ConflictError:
             return False
         return True
+
+
+def _once(values: AnyArray) -> AnyArray:
+    """The values without the repetitions that broadcasting has made."""
+    return view(values, (slice(0, 1) if step == 0 else slice(None) for step in values.strides))
 
 
 def _label(_: int, index: int) -> str:

@@ -245,7 +245,7 @@ class ZarrArray(ZarrNode, Array):
             index: The chunk's place in the grid; may be negative.
 
             check_empty: Whether a chunk that holds nothing but the fill value is removed instead of
-                stored.
+                stored. Within shards it always is.
 
         Raises:
             SelectionError: If there is no such chunk.

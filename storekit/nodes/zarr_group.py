@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
-from storekit.errors import NodeExistsError, NodeNotFoundError, NodeTypeError, UnsupportedError
+from storekit.errors import (
+    InvalidKeyError,
+    NodeExistsError,
+    NodeNotFoundError,
+    NodeTypeError,
+    UnsupportedError,
+)
 from storekit.nodes.group import Group
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 from storekit.nodes.naming import check_name, document_key, hidden, join_path, normal_path
@@ -230,7 +236,10 @@ class ZarrGroup(ZarrNode, Group):
         self._edit(lambda metadata: replace(metadata, consolidated=_consolidated(nodes)))
 
     def _below(self, path: str) -> str:
-        return join_path(self._path, normal_path(path))
+        below = normal_path(path)
+        if not below:
+            raise InvalidKeyError(f"a node below group {self._path!r} needs a name", key=path)
+        return join_path(self._path, below)
 
 
 def open_zarr(store: ReadableStore, path: str = "") -> Any:

@@ -17,6 +17,7 @@ from storekit import LocalStore, MemoryStore, ZarrArray
 from storekit.errors import ReadOnlyError, SelectionError, ShapeError, StoreError
 
 some = settings(max_examples=25, deadline=None)
+few = settings(max_examples=12, deadline=None)  # for each of many layouts and paths
 
 PATHS = {
     "inline": {"ranges": False, "threads": False},
@@ -65,7 +66,7 @@ def refused(array: ZarrArray, selection: Any) -> bool:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(case=cases(index_expressions))
-@some
+@few
 def test_reading_is_numpy_s(layout: str, path: str, case: Any) -> None:
     """``array[selection]`` is what numpy gives: the same type, dtype, shape and elements."""
     data, chunks, selection = case
@@ -84,7 +85,7 @@ def test_reading_is_numpy_s(layout: str, path: str, case: Any) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(case=cases(index_expressions), seen=st.booleans())
-@some
+@few
 def test_writing_is_numpy_s(layout: str, path: str, case: Any, seen: bool) -> None:
     """After ``array[selection] = values`` the array is what numpy's would be."""
     data, chunks, selection = case
@@ -102,7 +103,7 @@ def test_writing_is_numpy_s(layout: str, path: str, case: Any, seen: bool) -> No
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(case=cases(orthogonal))
-@some
+@few
 def test_orthogonal_reading_and_writing(layout: str, path: str, case: Any) -> None:
     """`oindex` reads and writes each axis by itself."""
     data, chunks, selection = case
@@ -120,9 +121,30 @@ def test_orthogonal_reading_and_writing(layout: str, path: str, case: Any) -> No
         assert (array[...].reshape(-1) == flat).all()
 
 
+@pytest.mark.slow
+@given(
+    case=cases(index_expressions),
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    path=st.sampled_from(sorted(PATHS)),
+)
+@settings(max_examples=4000, deadline=None)
+def test_reading_and_writing_at_length(case: Any, layout: str, path: str) -> None:
+    """The laws of reading and writing, for many more cases."""
+    data, chunks, selection = case
+    with eager(**PATHS[path]):
+        array = stored(layout, data, chunks)
+        if not np.size(data[selection]) and refused(array, selection):
+            return
+        assert (array[selection] == data[selection]).all()
+        values = -100 - numbered(np.shape(data[selection]))
+        data[selection] = values
+        array[selection] = values
+        assert (array[...] == data).all()
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(data=st.data())
-@some
+@few
 def test_points_and_blocks(layout: str, data: st.DataObject) -> None:
     """`vindex` reads and writes points, `blocks` whole chunks."""
     shape = data.draw(st.lists(st.integers(1, 8), min_size=1, max_size=3).map(tuple))
@@ -149,7 +171,7 @@ def test_points_and_blocks(layout: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @given(case=cases(index_expressions), kind=st.sampled_from(["f8", ">i8", "i8", "c16", "i2"]))
-@some
+@few
 def test_out_is_filled(layout: str, case: Any, kind: str) -> None:
     """Whatever the layout and the dtype of `out`, it is filled, and it is what is returned."""
     data, chunks, selection = case

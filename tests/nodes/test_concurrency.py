@@ -20,7 +20,7 @@ from array_layouts import LAYOUTS, CountingStore, HookedStore, PlainStore, eager
 from index_samples import numbered
 
 from storekit import LocalStore, MemoryStore, ZarrArray, ZarrGroup, open_zarr, pool
-from storekit.errors import ConnectionLostError
+from storekit.errors import ConnectionLostError, NodeExistsError
 from storekit.nodes import locks
 from storekit.stores.base import Latency
 from storekit.stores.wrapper import Call
@@ -341,6 +341,28 @@ def test_only_one_of_two_creations_succeeds(restless: None) -> None:
     in_threads(create, *((i,) for i in range(THREADS)))
     assert (len(made), len(refused)) == (1, THREADS - 1)
     assert open_zarr(store, "deep/er/g").attributes == made[0].attributes
+
+
+@pytest.mark.parametrize("there", ["group", "array"])
+def test_a_parent_that_others_make_meanwhile(there: str) -> None:
+    """A missing parent that somebody else is faster to make is taken, unless it is an array."""
+    inner, left = MemoryStore(), [True]
+
+    def hook(call: Call) -> None:
+        if call.op == "compare_and_set" and call.keys == ("a/zarr.json",) and left.pop():
+            if there == "group":
+                ZarrGroup.create(inner, "a", attributes={"faster": True})
+            else:
+                ZarrArray.create(inner, "a", data=[1], codecs="none")
+
+    store = HookedStore(inner, hook)
+    if there == "group":
+        assert ZarrArray.create(store, "a/b", data=[1], codecs="none")[0] == 1
+        assert open_zarr(inner, "a").attributes == {"faster": True}
+    else:
+        with pytest.raises(NodeExistsError):
+            ZarrArray.create(store, "a/b", data=[1], codecs="none")
+        assert open_zarr(inner, "a")[0] == 1
 
 
 # --- futures and threads --------------------------------------------------------------------------

@@ -427,6 +427,8 @@ def test_a_giant_chunk_costs_nothing_until_it_is_written(name: str, ranges: bool
         assert (array.vindex[[0, 2**62 - 1]] == 7).all()
         assert array.nchunks == 2**62 // array.chunks[0]
         array[5] = 7
+        array[1 : 2**40 - 1] = 7
+        array[1 : 2**40 - 1] = np.int64(7)
         array.resize(2**62 - 5)
     for write in (
         lambda: array.__setitem__(2**61, 1),

@@ -326,6 +326,23 @@ def test_overwriting_a_group_removes_its_children() -> None:
     assert list(ZarrGroup.create(root.store, overwrite=True)) == []
 
 
+@pytest.mark.parametrize("path", ["", "/", "//"])
+def test_a_group_does_not_create_itself(path: str) -> None:
+    """A node below a group has a name: without one nothing is made, and nothing overwritten."""
+    for group in (sample(), sample()["a"]):
+        before = group.tree()
+        for make in (group.create_group, group.require_group):
+            with pytest.raises(InvalidKeyError):
+                make(path)
+        with pytest.raises(InvalidKeyError):
+            group.create_group(path, overwrite=True)
+        with pytest.raises(InvalidKeyError):
+            group.create_array(path, data=[1], overwrite=True)
+        with pytest.raises(InvalidKeyError):
+            group[path] = [1]
+        assert group.tree() == before
+
+
 def test_a_read_only_store_can_be_read() -> None:
     """Groups in a store that cannot be written raise ReadOnlyError for every change."""
     group = ZarrGroup(ReadOnly(sample().store))
