@@ -18,6 +18,7 @@ from interop_table import CASES
 from storekit.typing import AnyArray
 
 INSTALLED = [peer for peer in PEERS if peer.missing is None]
+EXACT = [peer for peer in INSTALLED if peer.name != "simplezarr"]  # which does not store -0.0
 EVERYDAY = [case for case in CASES if not case.slow]
 FOREIGN = {READ: WRITE, WRITE: READ}
 
@@ -151,7 +152,7 @@ def test_storekit_resizes_what_peers_write(peer: Peer, case: Case, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("law", [peer_reads, storekit_reads, storekit_changes, peer_changes])
-@pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
+@pytest.mark.parametrize("peer", EXACT, ids=lambda peer: peer.name)
 def test_products(peer: Peer, law: Callable[[Peer, Case, Path], None], tmp_path: Path) -> None:
     """The laws hold for whole products of data types, codecs, sharding and shapes."""
     verbs = {peer_reads: (READ,), storekit_reads: (WRITE,)}.get(law, (READ, WRITE))
