@@ -207,6 +207,64 @@ def test_nothing_but_out_is_written(case: Any) -> None:
     assert (whole == again).all()
 
 
+KINDS: dict[str, tuple[Any, Any]] = {
+    # what `create` is given, and what makes an element of a number
+    "bool": ("bool", lambda i: i % 2 == 0),
+    "half": ("f2", lambda i: i / 4),
+    "complex": ("c8", lambda i: complex(i, -i)),
+    "string": (str, lambda i: "ż" * (i % 5) + str(i)),
+    "bytes": (bytes, lambda i: b"\0" * (i % 5) + bytes([i % 256])),
+    "date": ("M8[h]", lambda i: np.datetime64(i, "h") if i % 3 else np.datetime64("NaT", "h")),
+    "struct": ([("x", ">f4"), ("y", "i1")], lambda i: (i / 2, i % 100)),
+    "nested": ([("p", [("a", "i2"), ("s", "U2")]), ("q", "f8")], lambda i: ((i, str(i)[:2]), -i)),
+    "text": ("U3", lambda i: str(i % 1000)),
+    "bits": ("V3", lambda i: bytes([i % 256, 1, 0])),
+}
+
+
+def exact(values: np.ndarray) -> Any:
+    """The elements to the bit."""
+    return values.tolist() if values.dtype.kind in "OT" else values.tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(data=st.data(), ranges=st.booleans())
+@some
+def test_every_data_type_is_indexed(kind: str, ranges: bool, data: st.DataObject) -> None:
+    """Reading and writing of any selection does not depend on the data type."""
+    dtype, element = KINDS[kind]
+    shape = data.draw(st.lists(st.integers(1, 6), max_size=3).map(tuple))
+    chunks = data.draw(st.tuples(*(st.integers(1, n + 1) for n in shape)))
+    codecs = data.draw(st.sampled_from(["none", "zstd", "b2nd"]))
+    shards = data.draw(st.sampled_from([None, tuple(2 * n for n in chunks)]))
+    array = ZarrArray.create(
+        MemoryStore(), shape=shape, dtype=dtype, chunks=chunks, shards=shards, codecs=codecs
+    )
+    serial = iter(range(10**6))
+
+    def elements(shape: Any) -> np.ndarray:
+        made = np.empty(shape, array.dtype)
+        for place in np.ndindex(*made.shape):
+            made[place] = element(next(serial))
+        return made
+
+    expected = np.empty(shape, array.dtype)
+    expected[...] = array.fill_value
+    with eager(ranges=ranges, threads=False):
+        for _ in range(3):
+            selection = data.draw(index_expressions(shape))
+            try:
+                values = elements(np.shape(expected[selection]))
+                array[selection] = values
+            except IndexError:
+                continue
+            expected[selection] = values if values.shape else values[()]
+            assert exact(array[...]) == exact(expected)
+            out = np.empty(shape, array.dtype, order="F")
+            assert exact(array.read(out=out)) == exact(expected)
+            assert exact(np.asarray(array[selection])) == exact(np.asarray(expected[selection]))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1, 1)])
 def test_arrays_of_no_or_one_element(layout: str, shape: tuple[int, ...]) -> None:
