@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from forking import in_child
 
 from storekit import pool
 from storekit.clock import REAL_CLOCK, RealClock
@@ -319,17 +319,7 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
         assert submit(REAL_CLOCK, 4, lambda: 5).result(timeout=10) == 5
 
     use()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
-        status = 1
-        try:
-            use()
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
+    assert in_child(use) == 0
     use()
 
 

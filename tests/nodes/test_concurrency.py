@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import concurrent_jobs as jobs
 import numpy as np
 import pytest
 from array_layouts import LAYOUTS, CountingStore, HookedStore, PlainStore, eager
+from forking import in_child
 from index_samples import numbered
 
 from storekit import LocalStore, MemoryStore, ZarrArray, ZarrGroup, open_zarr, pool
@@ -81,18 +81,6 @@ def in_processes(method: str, job: Callable[..., None], *arguments: tuple[Any, .
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0] * len(processes)
-
-
-def in_fork(job: Callable[[], None]) -> int:
-    """Run a job in a forked child and return its exit code; 1 if it raises."""
-    child = os.fork()
-    if not child:
-        code = 1
-        with suppress(BaseException):
-            job()
-            code = 0
-        os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def make(store: Any, layout: str = "zstd", shape: Any = (24,), **options: Any) -> ZarrArray:
@@ -534,7 +522,7 @@ def test_a_forked_child_reads_and_writes(layout: str, tmp_path: Path) -> None:
             assert array.read_future().result()[:3].tolist() == [3, 2, 1]
             array.append([9])
 
-        assert in_fork(child) == 0
+        assert in_child(child) == 0
         array.refresh()
         assert array.shape == (201,)
         assert array[:3].tolist() == [3, 2, 1]
@@ -549,7 +537,7 @@ def test_a_fork_in_memory_makes_two_stores() -> None:
         array[2:7] = 5
         assert array[...].sum() == 24 + 20
 
-    assert in_fork(child) == 0
+    assert in_child(child) == 0
     assert (array[...] == 1).all()
 
 
@@ -576,7 +564,7 @@ def test_a_fork_while_others_hold_locks(base: Any) -> None:
         assert all(f.result()[[1, 6]].tolist() == [7, 8] for f in futures)
 
     try:
-        assert in_fork(child) == 0
+        assert in_child(child) == 0
     finally:
         go_on.set()
         wait(busy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import in_child
 from store_samples import FakeClock
 
 from storekit.stores import LocalStore, MemoryStore, SlowStore, WrapperStore, _forklock
@@ -26,21 +26,6 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "local": LocalStore,
     "wrapped": lambda path: SlowStore(WrapperStore(MemoryStore()), 1, clock=FakeClock()),
 }
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Run something in a forked child, and return its status; a child that hangs is killed."""
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(20)
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1]
 
 
 @contextmanager
@@ -62,7 +47,6 @@ def busy(store: Any) -> Iterator[None]:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    # A tool that measures coverage has a lock of its own for files that it sees for the first time.
     warm.wait()
     warm.abort()
     try:
