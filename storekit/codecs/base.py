@@ -373,7 +373,7 @@ def check_keys(
     for key in configuration:
         if key not in required and key not in optional:
             allowed = ", ".join((*required, *optional)) or "none"
-            raise MetadataError(f"unknown key (known: {allowed})", field=key)
+            raise MetadataError("unknown key", field=key, expected=allowed, found=key)
 
 
 def within(error: MetadataError, field: str) -> MetadataError:

@@ -123,7 +123,7 @@ def codec_class(name: str) -> type[Codec]:
         except (AttributeError, ImportError, TypeError) as error:
             raise MetadataError(f"entry point {entry.value!r}: {error}", field="name") from error
     known = ", ".join(sorted({*_BUILTIN, *_registered}))
-    raise MetadataError(f"unknown codec (known: {known})", field="name", found=name)
+    raise MetadataError("unknown codec", field="name", expected=f"one of {known}", found=name)
 
 
 def codec_from_json(json: JSON) -> Codec | None:

@@ -110,8 +110,13 @@ class ShardingCodec(ArrayBytesCodec):
     def evolved(self, spec: ChunkSpec) -> Self:
         """The codec with its inner codecs evolved for the inner chunk."""
         inner = ChunkSpec(self.chunk_shape, spec.dtype, spec.fill_value)
-        codecs = self._inner.evolved(inner).codecs
-        return type(self)(self.chunk_shape, codecs, self.index_codecs, self.index_location)
+        index = ChunkSpec((2,), np.dtype("u8"), np.uint64(_EMPTY))
+        return type(self)(
+            self.chunk_shape,
+            self._inner.evolved(inner).codecs,
+            self._index.evolved(index).codecs,
+            self.index_location,
+        )
 
     def bind(self, spec: ChunkSpec) -> ChunkCoder:
         """The coder for shards of this shape."""

@@ -7,8 +7,9 @@ A backing implements the abstract members; indexing, futures and iteration are h
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import partial
 from math import prod
 from typing import Any, TypeVar
 
@@ -174,7 +175,7 @@ class Array(Node):
     @property
     def blocks(self) -> Indexer:
         """Index whole chunks by their place in the grid: ``array.blocks[0, 1:3]``."""
-        return Indexer(self, lambda selection, shape: select_blocks(selection, shape, self.chunks))
+        return Indexer(self, partial(select_blocks, chunks=self.chunks))
 
     def __getitem__(self, selection: Any) -> Any:
         """
@@ -277,12 +278,28 @@ class Array(Node):
         return f"<{type(self).__name__} {self.path!r} {self.shape} {self.dtype}>"
 
 
+def check_elements(values: object) -> None:
+    """
+    Refuse what numpy would take for a sequence of its keys: a dict, a group.
+
+    Raises:
+        ShapeError: If it is a mapping.
+    """
+    if isinstance(values, Mapping):
+        raise ShapeError(f"elements come as an array or in lists, found {type(values).__name__}")
+
+
 def as_values(values: Any, dtype: DType) -> AnyArray:
     """What is to be written, as an array: as it is if it is one, otherwise of the dtype itself."""
-    if isinstance(values, np.ndarray | np.generic):
-        return np.asarray(values)
+    if isinstance(values, np.ndarray):
+        return values
     if isinstance(values, Array):
         return values.read()
+    check_elements(values)
+    if isinstance(values, np.generic):
+        scalar = np.empty((), dtype)
+        scalar[()] = values  # refuses what is out of range, as numpy does, and `asarray` does not
+        return scalar
     return np.asarray(values, dtype)
 
 

@@ -147,10 +147,14 @@ def _consolidated(json: JSON) -> Mapping[str, JSON] | None:
             field=f"{field}.must_understand", expected="true or false", found=must_understand
         )
     if json.get("kind") == "inline":
-        if not isinstance(json.get("metadata"), Mapping):
-            raise MetadataError(
-                field=f"{field}.metadata", expected="an object", found=json.get("metadata")
-            )
+        documents = json.get("metadata")
+        if not isinstance(documents, Mapping):
+            raise MetadataError(field=f"{field}.metadata", expected="an object", found=documents)
+        for path, document in documents.items():
+            if not isinstance(document, Mapping):
+                raise MetadataError(
+                    field=f"{field}.metadata.{path}", expected="a document", found=document
+                )
     elif must_understand:
         raise MetadataError(field=f"{field}.kind", expected='"inline"', found=json.get("kind"))
     return json

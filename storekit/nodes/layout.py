@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isqrt, prod
 from typing import Any
 
+import numpy as np
+
 from storekit.codecs.base import ChunkSpec, Codec
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.sharding import ShardingCodec
@@ -59,14 +61,17 @@ def check_shape(
     shape: int | Iterable[int], field: str, *, least: int, ndim: int | None = None
 ) -> Shape:
     """
-    A shape as a tuple of plain ints; a lone int stands for one dimension.
+    A shape as a tuple of plain ints; a lone int stands for one dimension, or for each of `ndim`.
 
     Raises:
         MetadataError: If it is no shape, a side is less than `least`, or the rank is not `ndim`.
     """
     given: Any = shape
     try:
-        sides = tuple(operator.index(n) for n in ((given,) if _is_int(given) else given))
+        listed = (given,) * (1 if ndim is None else ndim) if _is_int(given) else tuple(given)
+        if any(isinstance(n, bool | np.bool_) for n in listed):
+            raise TypeError  # True is an int to Python, and "choose for me" to other libraries
+        sides = tuple(operator.index(n) for n in listed)
     except TypeError:
         raise MetadataError(
             field=field, expected="an int or a sequence of ints", found=given

@@ -12,7 +12,7 @@ import numpy as np
 from storekit.codecs.base import Codec
 from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import SelectionError, ShapeError, UnsupportedError
-from storekit.nodes.array import Array, as_values
+from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
 from storekit.nodes.layout import check_shape, new_document
 from storekit.nodes.metadata import ArrayMetadata
@@ -87,8 +87,8 @@ class ZarrArray(ZarrNode, Array):
 
             data: What to write at once.
 
-            chunks: The shape of a chunk, the least that is decoded at once; ``"auto"`` for at most
-                1 MiB.
+            chunks: The shape of a chunk, the least that is decoded at once; an int for all
+                dimensions; ``"auto"`` for at most 1 MiB.
 
             shards: The shape of what is stored as one value: a multiple of `chunks`. None to store
                 every chunk by itself.
@@ -117,6 +117,7 @@ class ZarrArray(ZarrNode, Array):
         """
         path = check_name(path)
         if data is not None:
+            check_elements(data)
             data = np.asarray(data)
             shape, dtype = (
                 data.shape if shape is None else shape,

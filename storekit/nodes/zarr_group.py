@@ -144,9 +144,10 @@ class ZarrGroup(ZarrNode, Group):
         The documents of all nodes below, by relative path, if consolidated metadata holds them.
         """
         consolidated = self._metadata.consolidated
-        return (
-            consolidated["metadata"] if consolidated and consolidated["kind"] == "inline" else None
-        )
+        if consolidated is None or consolidated.get("kind") != "inline":
+            return None
+        documents: Mapping[str, JSON] = consolidated["metadata"]
+        return documents
 
     def _child(self, name: str) -> ZarrNode:
         if hidden(name):

@@ -210,6 +210,7 @@ def load_document(store: ReadableStore, path: str) -> Metadata:
 
         MetadataError: If it is malformed.
     """
+    _check_store(store)
     key = document_key(path)
     try:
         data = store.get(key)
@@ -233,6 +234,7 @@ def create_document(
 
         ReadOnlyError: If the store cannot be written.
     """
+    _check_store(store)
     metadata = parse_node(document, document_key(path))
     _make_parents(store, path)
     if overwrite:
@@ -302,6 +304,14 @@ def _writable(store: ReadableStore, op: str) -> WritableStore:
     if not isinstance(store, WritableStore):
         raise ReadOnlyError("the store cannot be written", store=store, op=op)
     return store
+
+
+def _check_store(store: object) -> None:
+    if not isinstance(store, ReadableStore):
+        raise TypeError(
+            "expected a store that can be read, such as LocalStore(path) or MemoryStore(),"
+            f" found {type(store).__name__}: {store!r:.80}"
+        )
 
 
 def _nothing() -> None:

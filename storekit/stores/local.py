@@ -74,7 +74,9 @@ class LocalStore(ConditionalStore, ListableStore):
             never leaves half a value.
 
     Raises:
-        StoreError: If there is something else than a directory at `path`.
+        StoreError: If there is something else than a directory at `path`. Reading raises it, too,
+            when
+            the root was there and is gone (a disk taken away): no key is absent by that.
 
         UnsupportedError: On a system that is not POSIX.
 
@@ -89,7 +91,9 @@ class LocalStore(ConditionalStore, ListableStore):
         self._tree = Tree(self.path)
         if not hasattr(os, "O_DIRECTORY"):
             raise UnsupportedError("LocalStore needs a POSIX system", store=self)
-        if os.path.exists(self.path) and not os.path.isdir(self.path):
+        # Whether the root has been seen. If it then is gone, a disk is: no key is absent by that.
+        self._seen: bool = os.path.isdir(self.path)
+        if os.path.exists(self.path) and not self._seen:
             raise StoreError("the path is not a directory", store=self)
 
     @property
@@ -141,13 +145,15 @@ class LocalStore(ConditionalStore, ListableStore):
     def _exists(self, key: str) -> bool:
         try:
             return is_value(self._tree.status(key))
-        except (FileNotFoundError, NotADirectoryError):
-            return False
         except OSError as error:
-            self._fail(error, "exists", key)
+            try:
+                self._fail(error, "exists", key)
+            except KeyNotFoundError:
+                return False
 
     def _check(self, status: os.stat_result) -> os.stat_result:
         if is_value(status):
+            self._seen = True
             return status
         raise OSError(errno.ENOENT, "not a regular file")
 
@@ -205,6 +211,7 @@ class LocalStore(ConditionalStore, ListableStore):
             version = replace(folder, name, value, expected, now, durable=self.durable)
         finally:
             os.close(folder)
+        self._seen = True
         if self.durable:
             self._tree.settle(directory)
         return version
@@ -272,6 +279,9 @@ class LocalStore(ConditionalStore, ListableStore):
     def _fail(self, error: OSError, op: str, key: str) -> NoReturn:
         kind = _KINDS.get(error.errno, StoreError)
         if kind is KeyNotFoundError:
+            if self._seen and not os.path.isdir(self.path):
+                text = f"{key!r}: the root was there, and is gone"
+                raise StoreError(text, store=self, op=op, key=key) from error
             text = f"no key {key!r}"
         elif error.errno == errno.ELOOP:
             text = f"{key!r} lies behind a symbolic link, which is not followed"
