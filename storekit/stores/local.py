@@ -93,7 +93,7 @@ class LocalStore(ConditionalStore, ListableStore):
             raise UnsupportedError("LocalStore needs a POSIX system", store=self)
         # Whether the root has been seen. If it then is gone, a disk is: no key is absent by that.
         self._seen: bool = os.path.isdir(self.path)
-        if os.path.exists(self.path) and not self._seen:
+        if not self._seen and os.path.exists(self.path):
             raise StoreError("the path is not a directory", store=self)
 
     @property
