@@ -1,5 +1,6 @@
 import json
 import pickle
+import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -363,8 +364,10 @@ def test_deep_documents_are_read_and_written_or_refused(place, depth):
     except MetadataError as error:
         assert error.document == KEY  # noqa: PT017
     else:
-        assert depth < 900
-        assert parse_node(metadata.to_bytes(), KEY) == metadata
+        # How deep Python can read differs between its versions.
+        assert depth < 900 or sys.version_info >= (3, 12)
+        data = metadata.to_bytes()
+        assert parse_node(data, KEY).to_bytes() == data
 
 
 def test_json_without_end_is_not_written():

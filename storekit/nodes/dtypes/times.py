@@ -94,6 +94,8 @@ class _Time(DataType, ABC):
         """A time that the unit can express, its text, or a count of units."""
         if isinstance(value, np.generic) and value.dtype == self.numpy:
             return value
+        if isinstance(value, str) and value == "NaT":  # from text it has no unit: numpy 2.5 warns
+            return self.default_fill
         if isinstance(value, self.python) or (isinstance(value, str) and self._reads(value)):
             return self._converted(value)
         try:
