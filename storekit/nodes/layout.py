@@ -34,14 +34,9 @@ def auto_chunks(shape: Shape, itemsize: int) -> Shape:
     sides.
     """
     chunks = [max(size, 1) for size in shape]
-    total = max(itemsize, 1)
-    for size in chunks:
-        total *= size
-    while total > _TARGET and max(chunks, default=1) > 1:
+    while prod(chunks) * itemsize > _TARGET and max(chunks, default=1) > 1:
         longest = chunks.index(max(chunks))
-        total //= chunks[longest]
         chunks[longest] = -(-chunks[longest] // 2)
-        total *= chunks[longest]
     return tuple(chunks)
 
 

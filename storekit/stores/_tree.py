@@ -23,8 +23,6 @@ from storekit.stores._nolinks import PEEK, READ, READ_DIRECTORY, open_nolinks
 __all__ = ["Tree", "to_bytes"]
 
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
-# What file systems without locks for directories answer; NFS wants a descriptor open for writing.
-_NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 def to_bytes(name: str) -> bytes:
