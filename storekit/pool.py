@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from itertools import islice
@@ -18,13 +18,38 @@ from typing import ParamSpec, TypeVar
 
 from storekit.clock import Clock
 
-__all__ = ["available_cores", "run", "submit"]
+__all__ = ["available_cores", "run", "share", "submit"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _executors: dict[tuple[Clock, int], Executor] = {}
 _guard = threading.Lock()
+
+
+class _Thread(threading.local):
+    """What a thread is doing."""
+
+    crew: tuple[Clock, int] | None = None
+    """Whose threads may help; nobody's outside of `run`."""
+
+
+_thread = _Thread()
+
+
+class _Member:
+    """A context in which `share` takes its helpers from a crew; from none if it is of one."""
+
+    __slots__ = ("_before", "_crew")
+
+    def __init__(self, clock: Clock, crew: int) -> None:
+        self._crew = (clock, crew) if crew > 1 else None
+
+    def __enter__(self) -> None:
+        self._before, _thread.crew = _thread.crew, self._crew
+
+    def __exit__(self, *_: object) -> None:
+        _thread.crew = self._before
 
 
 def available_cores() -> int:
@@ -72,6 +97,7 @@ def run(
 
         crew: How many threads there are to take helpers from, as in `submit`; the same number for
             plans of any length, because every number has threads of its own. Defaults to `workers`.
+            More than 1 lets `work` call `share`, also where there is one worker.
 
         batch: How many items a worker takes at a time.
 
@@ -79,11 +105,13 @@ def run(
         BaseException: The first error of `work`. No further batch is begun, and those begun have
             ended.
     """
+    crew = crew or workers
     if workers <= 1:
-        work(items)
+        with _Member(clock, crew):
+            work(items)
         return
-    plan = _Plan(items, work, batch)
-    executor = _executor(clock, crew or workers)
+    plan = _Plan(items, work, batch, clock, crew)
+    executor = _executor(clock, crew)
     # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out
     # at once.
     helpers: list[Future[None]] = []
@@ -105,26 +133,57 @@ def run(
             plan.error = None  # else the error, its traceback and this frame keep each other alive
 
 
+def share(items: Sequence[T], work: Callable[[Iterable[T]], None], *, batch: int = 1) -> None:
+    """
+    Hand out the parts of one item of a plan to those who have no item left.
+
+    As `run`, with the threads of the `run` that the caller works for; inline where there is none.
+
+    Args:
+        items: The parts.
+
+        work: Called with a batch of them, in several threads at once.
+
+        batch: How many a worker takes at a time.
+    """
+    crew = _thread.crew
+    if crew is None or len(items) <= batch:
+        work(items)
+    else:
+        clock, most = crew
+        workers = min(most, -(-len(items) // batch))
+        run(items, work, clock=clock, workers=workers, crew=most, batch=batch)
+
+
 class _Plan:
     """What the workers of one `run` share."""
 
-    def __init__(self, items: Iterable[T], work: Callable[[Iterable[T]], None], batch: int) -> None:
+    def __init__(
+        self,
+        items: Iterable[T],
+        work: Callable[[Iterable[T]], None],
+        batch: int,
+        clock: Clock,
+        crew: int,
+    ) -> None:
         self._items, self._work, self._batch = iter(items), work, batch
+        self._clock, self._crew = clock, crew
         self._lock = threading.Lock()
         self.error: BaseException | None = None
 
     def pull(self) -> None:
         """Work on batches until none is left or one has failed."""
-        while self.error is None:
-            try:
-                with self._lock:
-                    batch = list(islice(self._items, self._batch))
-                if not batch:
-                    return
-                self._work(batch)
-            except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
-                if self.error is None:
-                    self.error = error
+        with _Member(self._clock, self._crew):
+            while self.error is None:
+                try:
+                    with self._lock:
+                        batch = list(islice(self._items, self._batch))
+                    if not batch:
+                        return
+                    self._work(batch)
+                except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
+                    if self.error is None:
+                        self.error = error
 
 
 def _executor(clock: Clock, workers: int) -> Executor:
