@@ -21,6 +21,7 @@ from typing import Self
 import numpy as np
 
 from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.blosc import blosc_rate
 from storekit.codecs.config import get_choice, get_int, get_shape
 from storekit.codecs.scratch import borrow, give_back
 from storekit.errors import CodecError, MetadataError
@@ -36,6 +37,7 @@ from storekit.typing import JSON, AnyArray, Fetch, Shape, Value
 __all__ = ["CNAMES", "SHUFFLES", "B2ndCodec", "FrameCoder"]
 
 CNAMES = {"blosclz": 0, "lz4": 1, "lz4hc": 2, "zlib": 4, "zstd": 5}
+_NAMES = {number: name for name, number in CNAMES.items()}
 SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 MAX_BLOCKS = 1 << 16
@@ -133,6 +135,7 @@ class FrameCoder(ChunkCoder):
         if self._grid.nbytes > MAX_CHUNK:
             raise MetadataError(f"a chunk of {self._grid.nbytes} bytes is too large for blosc2")
         self._frames = SealedFrames(self._grid, codec, clevel, filter_id)
+        self.rate = blosc_rate(_NAMES[codec])
         self._buffers = spec.dtype.kind in "?biufc"
         self._settings = {
             "codec": codec,

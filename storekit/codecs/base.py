@@ -25,6 +25,7 @@ from storekit.selection.plan import WHOLE
 from storekit.typing import JSON, AnyArray, DType, Fetch, Shape, Value
 
 __all__ = [
+    "GIL_HELD",
     "ArrayArrayCodec",
     "ArrayBytesCodec",
     "BytesBytesCodec",
@@ -32,10 +33,14 @@ __all__ = [
     "ChunkSpec",
     "Codec",
     "check_keys",
+    "joint_rate",
     "within",
 ]
 
 PATTERN_BYTES = 1 << 16
+
+GIL_HELD = 1 << 62
+"""The rate of what holds the GIL: no other thread could work meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,9 @@ class ArrayBytesCodec(Codec):
 class BytesBytesCodec(Codec):
     """Turns bytes into other bytes."""
 
+    rate: int = 1_000
+    """As that of `ChunkCoder`."""
+
     @abstractmethod
     def encode(self, data: Value) -> Value:
         """The encoded bytes."""
@@ -251,6 +259,15 @@ class ChunkCoder(ABC):
 
     encoded_size: int | None = None
     """The size of every encoded chunk in bytes, if it does not depend on the content."""
+
+    rate: int = 10_000
+    """
+    About how many bytes native code decodes in a microsecond, without the GIL; `GIL_HELD` if with.
+
+    It tells when a second thread pays: in small native calls two threads mostly wait for the GIL.
+    Chunks of 16 KiB, not compressed, are read inline in 10.8 us, by two threads in 14 to 21;
+    compressed with zstd inline in 28, by two threads in 18.
+    """
 
     @abstractmethod
     def encode(self, chunk: AnyArray) -> Value | None:
@@ -353,6 +370,14 @@ class ChunkCoder(ABC):
             values = np.empty(part_shape(part), self.spec.dtype)
             self.decode_into(data, values, part)
             put(work, where, values)
+
+
+def joint_rate(*rates: int) -> int:
+    """
+    The rate of steps one after the other. Beside one that holds the GIL others do not matter: it
+    works in Python, and takes longest by far.
+    """
+    return GIL_HELD if GIL_HELD in rates else max(1, round(1 / sum(1 / rate for rate in rates)))
 
 
 def check_keys(

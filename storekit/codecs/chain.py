@@ -13,7 +13,13 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from storekit.codecs.base import ArrayArrayCodec, BytesBytesCodec, ChunkCoder, ChunkSpec
+from storekit.codecs.base import (
+    ArrayArrayCodec,
+    BytesBytesCodec,
+    ChunkCoder,
+    ChunkSpec,
+    joint_rate,
+)
 from storekit.codecs.scratch import borrow, give_back
 from storekit.errors import CodecError, StorekitError
 from storekit.selection.box import bounding_box, box_shape, inside
@@ -31,7 +37,7 @@ class Guarded(ChunkCoder):
 
     def __init__(self, name: str, inner: ChunkCoder) -> None:
         self.name, self.inner, self.spec = name, inner, inner.spec
-        self.ranges, self.encoded_size = inner.ranges, inner.encoded_size
+        self.ranges, self.encoded_size, self.rate = inner.ranges, inner.encoded_size, inner.rate
         self._has_text = _has_text(inner.spec.dtype)
         self.plain = inner.plain and not self._has_text
 
@@ -82,6 +88,7 @@ class Compressed(ChunkCoder):
             stages.append((codec, size))
             size = None if size is None else codec.encoded_size(size)
         self.encoded_size = size
+        self.rate = joint_rate(inner.rate, *(codec.rate for codec in self.codecs))
         self._stages = stages[::-1]
         # A codec that can decode to given memory does so last, straight into the output.
         (last, self._size) = stages[0]
@@ -132,7 +139,7 @@ class Rearranged(ChunkCoder):
 
     def __init__(self, codec: ArrayArrayCodec, spec: ChunkSpec, inner: ChunkCoder) -> None:
         self.codec, self.spec, self.inner = codec, spec, inner
-        self.encoded_size = inner.encoded_size
+        self.encoded_size, self.rate = inner.encoded_size, inner.rate
         self.ranges = inner.ranges and codec.views
 
     def encode(self, chunk: AnyArray) -> Value | None:

@@ -24,6 +24,7 @@ class Crc32cCodec(BytesBytesCodec):
     """Append a checksum when encoding, verify it when decoding."""
 
     name = "crc32c"
+    rate = 20_000
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, JSON]) -> Self:

@@ -33,6 +33,7 @@ class GzipCodec(BytesBytesCodec):
     """
 
     name = "gzip"
+    rate = 500
 
     def __init__(self, level: int = 5) -> None:
         if not 0 <= level <= 9:

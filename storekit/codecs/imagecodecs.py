@@ -16,7 +16,7 @@ from typing import Self
 
 from storekit.codecs.b2nd import CNAMES, SHUFFLES, FrameCoder
 from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
-from storekit.codecs.blosc import BloscChunks
+from storekit.codecs.blosc import BloscChunks, blosc_rate
 from storekit.codecs.config import get_int, get_shape
 from storekit.errors import CodecError, MetadataError
 from storekit.frames.chunk import MAX_CHUNK, backend
@@ -139,6 +139,7 @@ class ImagecodecsBlosc2Codec(BloscChunks):
     ) -> None:
         self.level, self.compressor, self.shuffle = level, compressor, shuffle
         self.splitmode, self.typesize, self.blocksize = splitmode, typesize, blocksize
+        self.rate = blosc_rate((compressor or "ZSTD").lower())
 
     @classmethod
     def from_config(cls, configuration: Mapping[str, JSON]) -> Self:

@@ -150,6 +150,7 @@ class _ShardCoder(ChunkCoder):
                 field="index_codecs", expected="codecs whose output has a fixed size"
             )
         self.spec, self._inner, self._index, self._at_start = spec, inner, index, at_start
+        self.rate = inner.rate
         self._index_size = index.encoded_size
         grid = index.spec.shape[:-1]
         # The number of an inner chunk is the sum of its grid indices times these.

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.base import GIL_HELD, ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
 from storekit.errors import CodecError, MetadataError
 from storekit.selection.part import Part, take
 from storekit.typing import JSON, AnyArray, Value
@@ -86,6 +86,8 @@ class VlenBytesCodec(_VlenCodec):
 
 
 class _VlenCoder(ChunkCoder):
+    rate = GIL_HELD
+
     def __init__(self, spec: ChunkSpec, codec: _VlenCodec) -> None:
         self.spec, self._codec, self._count = spec, codec, prod(spec.shape)
 

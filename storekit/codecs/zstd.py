@@ -43,6 +43,7 @@ class ZstdCodec(BytesBytesCodec):
     """
 
     name = "zstd"
+    rate = 1_500
 
     def __init__(self, level: int = 1, checksum: bool = True) -> None:
         if not LEVELS[0] <= level <= LEVELS[1]:

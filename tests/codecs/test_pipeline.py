@@ -22,6 +22,7 @@ from storekit.codecs import (
     ChunkSpec,
     Pipeline,
 )
+from storekit.codecs.base import GIL_HELD
 from storekit.errors import CodecError, ConnectionLostError, KeyNotFoundError, MetadataError
 from storekit.selection.part import Part, Points, take
 from storekit.typing import JSON, AnyArray, ByteRange, Value
@@ -389,3 +390,17 @@ def test_threads(codecs: list[Any]) -> None:
     finally:
         sys.setswitchinterval(interval)
     assert not wrong
+
+
+def test_the_rate_of_a_chain() -> None:
+    """Each codec makes a chain slower; one that holds the GIL makes threads useless."""
+    chunk = np.zeros((4, 4), "f4")
+    shard = configured("sharding_indexed", chunk_shape=[2, 2], codecs=["bytes", "zstd"])
+    shard["configuration"]["index_codecs"] = [configured("bytes", endian="little"), "crc32c"]
+    plain, zstd = bound(["bytes"], chunk).rate, bound(["bytes", "zstd"], chunk).rate
+    assert zstd < plain
+    assert bound(["bytes", "zstd", "crc32c"], chunk).rate < zstd
+    assert bound([FLIP, "bytes", "zstd"], chunk).rate == zstd
+    assert bound([shard], chunk).rate == zstd
+    text = np.array(["a"], object)
+    assert bound(["vlen-utf8", "zstd"], text, "").rate == GIL_HELD
