@@ -5,9 +5,9 @@ that its inner store has, and for the others one whose methods refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn
 
 from storekit.errors import ReadOnlyError, StoreError, UnsupportedError
@@ -27,6 +27,8 @@ __all__ = ["Call", "Compares", "Lists", "Reads", "Waist", "Writes", "abilities",
 class Call:
     """
     One call of a public method of a store, its arguments checked.
+
+    A call of `set_values` with many or large values comes as several, with some of them each.
 
     Attributes:
         op: The name of the method.
@@ -104,6 +106,14 @@ class Writes(WritableStore, Waist):
     def _set(self, key: str, value: Value) -> None:
         self._around(Call("set", (key,), values=(value,)), lambda: self._inner.set(key, value))
 
+    def _set_values(self, key_values: Iterable[tuple[str, Value]]) -> None:
+        for group in _groups(key_values):
+            keys, values = zip(*group, strict=True)
+            self._around(
+                Call("set_values", keys, values=values),
+                partial(self._inner.set_values, group),
+            )
+
     def _set_partial_values(self, parts: Mapping[str, Sequence[tuple[int, Value]]]) -> None:
         flat = [(key, start, value) for key, changes in parts.items() for start, value in changes]
         call = Call(
@@ -171,7 +181,36 @@ _FORWARDS: dict[type, type] = {
     ListableStore: Lists,
     ConditionalStore: Compares,
 }
+_GROUP_KEYS, _GROUP_SIZE = 64, 1 << 20  # of `set_values`: what one call has at most, and about
 _CHANGES = {name for name in vars(WritableStore) if not name.startswith("_")} | {"compare_and_set"}
+
+
+def _groups(key_values: Iterable[tuple[str, Value]]) -> Iterator[list[tuple[str, Value]]]:
+    """
+    Values that can be passed on together, and again: no more of them than memory should hold.
+
+    What came before an error of the iterable is handed out before the error.
+    """
+    group: list[tuple[str, Value]] = []
+    size = 0
+    pending = iter(key_values)
+    while True:
+        try:
+            key, value = next(pending)
+        except StopIteration:
+            break
+        except BaseException:
+            if group:
+                yield group
+            raise
+        # A copy of what is no bytes: the caller may use its buffer again for the next one.
+        group.append((key, value if type(value) is bytes else bytes(value)))
+        size += len(value)
+        if size >= _GROUP_SIZE or len(group) == _GROUP_KEYS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def abilities(store: Store) -> frozenset[type]:

@@ -188,6 +188,33 @@ class WritableStore(Store):
         """
         self._set(check_key(key, store=self, op="set"), as_value(value))
 
+    def set_values(self, key_values: Iterable[tuple[str, BytesLike]]) -> None:
+        """
+        Store several values, each as `set` would; many small ones may cost less than one by one.
+
+        They are taken from the iterable one after the other, and written meanwhile: a generator may
+        make them on the way, in a buffer that it uses again, and only a few are held at a time.
+        Readers see the old value or the new of each key, in no order among the keys; all are stored
+        when this returns. Of a key that comes twice the last value stays.
+
+        If the iterable raises, or one of the values cannot be stored, the error is passed on. What
+        came before it is stored, nothing of what comes behind it is.
+
+        Args:
+            key_values: Of ``(key, value)``.
+
+        Raises:
+            KeyConflictError: If a key is a prefix of another, or the reverse.
+
+            InvalidKeyError: If a key cannot be one; found when its turn comes.
+
+            TypeError: Likewise, if a value has no buffer of bytes.
+        """
+        op = "set_values"
+        self._set_values(
+            (check_key(key, store=self, op=op), as_value(value)) for key, value in key_values
+        )
+
     def set_partial_values(self, key_start_values: Iterable[KeyValue]) -> None:
         """
         Write parts of existing values.
@@ -229,6 +256,10 @@ class WritableStore(Store):
 
     @abstractmethod
     def _set(self, key: str, value: Value) -> None: ...
+
+    def _set_values(self, key_values: Iterable[tuple[str, Value]]) -> None:
+        for key, value in key_values:
+            self._set(key, value)
 
     def _set_partial_values(self, parts: Mapping[str, Sequence[tuple[int, Value]]]) -> None:
         for key, changes in parts.items():

@@ -25,6 +25,9 @@ class SlowStore(WrapperStore):
     bytes need. What is written has been sent before anybody sees it; what is read arrives after it
     was read. Operations do not get in each other's way.
 
+    `set_values` takes the delay for each of its values, as if they were set one by one: no network
+    store takes several in one request.
+
     Args:
         store: The inner store.
 
@@ -67,7 +70,8 @@ class SlowStore(WrapperStore):
         return self.base_delay >= _NETWORK_DELAY
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        self.clock.sleep(self.base_delay + self._transfer(call.upload))
+        requests = len(call.keys) if call.op == "set_values" else 1
+        self.clock.sleep(requests * self.base_delay + self._transfer(call.upload))
         answer = proceed()
         if call.op != "compare_and_set":  # whose answer, a version, weighs nothing
             self.clock.sleep(self._transfer(_download(answer)))

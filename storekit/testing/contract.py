@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storekit.testing.laws import (
+    BatchLaws,
     ConditionalLaws,
     ErasingLaws,
     KeyLaws,
@@ -22,6 +23,7 @@ class StoreContract(
     KeyLaws,
     RangeLaws,
     UpdateLaws,
+    BatchLaws,
     ListingLaws,
     ErasingLaws,
     ConditionalLaws,

@@ -68,6 +68,16 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.set(key, value)
             self.model[key] = value
 
+    @rule(pairs=st.lists(st.tuples(KEYS, VALUES), max_size=4))
+    def set_values(self, pairs: list[tuple[str, bytes]]) -> None:
+        """`set_values` stores one after the other, as far as it comes."""
+        for key, value in pairs:
+            if self._conflicts(key):
+                _raises(KeyConflictError, self.store.set_values, pairs)
+                return
+            self.model[key] = value
+        self.store.set_values(iter(pairs))
+
     @rule(key=KEYS)
     def erase(self, key: str) -> None:
         """`erase` removes a key, present or not."""

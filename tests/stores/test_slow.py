@@ -25,6 +25,7 @@ OPERATIONS = {
     "exists": ("a",),
     "getsize": ("a",),
     "set": ("d", b"12345"),
+    "set_values": ([("d", b"123"), ("e/f", b"45")],),
     "set_partial_values": ([("a", 0, b"123"), ("b/c", 0, b"12")],),
     "erase": ("a",),
     "erase_values": (["a", "b/c"],),
@@ -35,7 +36,8 @@ OPERATIONS = {
     "get_versioned": ("a",),
     "compare_and_set": ("d", b"12345", None),
 }
-UPLOADS = {"set": 5, "set_partial_values": 5, "compare_and_set": 5}
+REQUESTS = {"set_values": 2}
+UPLOADS = {"set": 5, "set_values": 5, "set_partial_values": 5, "compare_and_set": 5}
 DOWNLOADS = {
     "get": 10,
     "get_partial_values": 6,
@@ -48,11 +50,12 @@ DOWNLOADS = {
 
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_every_operation_takes_its_time(clock: FakeClock, op: str) -> None:
-    """Each operation takes the delay once, and 8 bits a byte for what goes up and comes down."""
+    """Each operation takes the delay once, or for each value set, and 8 bits a byte moved."""
     slow = SlowStore(MemoryStore({"a": bytes(10), "b/c": bytes(10)}), 2, 80, clock=clock)
     getattr(slow, op)(*OPERATIONS[op])
-    assert clock.slept == pytest.approx(2 + 0.1 * (UPLOADS.get(op, 0) + DOWNLOADS.get(op, 0)))
-    assert clock.sleeps[0] == pytest.approx(2 + 0.1 * UPLOADS.get(op, 0))
+    delay, upload = 2 * REQUESTS.get(op, 1), UPLOADS.get(op, 0)
+    assert clock.slept == pytest.approx(delay + 0.1 * (upload + DOWNLOADS.get(op, 0)))
+    assert clock.sleeps[0] == pytest.approx(delay + 0.1 * upload)
 
 
 def test_without_a_bandwidth_size_does_not_matter(clock: FakeClock) -> None:

@@ -71,6 +71,10 @@ EXAMPLES: dict[str, tuple[Callable[[], tuple[Any, ...]], Call]] = {
     "exists": (lambda: ("a",), Call("exists", ("a",))),
     "getsize": (lambda: ("a",), Call("getsize", ("a",))),
     "set": (lambda: ("a", bytearray(b"xy")), Call("set", ("a",), values=(b"xy",))),
+    "set_values": (
+        lambda: (iter([("a", bytearray(b"xy")), ("d/e", b"z")]),),
+        Call("set_values", ("a", "d/e"), values=(b"xy", b"z")),
+    ),
     "set_partial_values": (
         lambda: (part("a", 2, bytearray(b"xyz")),),
         Call("set_partial_values", ("a",), ((2, 3),), (b"xyz",)),

@@ -1,5 +1,6 @@
 """The laws of the store contract, by what they are about; `StoreContract` has them all."""
 
+from storekit.testing.laws.batches import BatchLaws
 from storekit.testing.laws.conditional import ConditionalLaws
 from storekit.testing.laws.erasing import ErasingLaws
 from storekit.testing.laws.keys import KeyLaws
@@ -11,6 +12,7 @@ from storekit.testing.laws.updates import UpdateLaws
 from storekit.testing.laws.values import ValueLaws
 
 __all__ = [
+    "BatchLaws",
     "ConditionalLaws",
     "ErasingLaws",
     "KeyLaws",

@@ -86,6 +86,7 @@ class ObjectLaws(Laws):
             pytest.skip("this store has no read-only form")
         for op, arguments in {
             "set": ("a", b""),
+            "set_values": ([("a", b"")],),
             "set_partial_values": ([("a", 0, b"")],),
             "erase": ("a",),
             "erase_values": (["a"],),
