@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, NoReturn
 
 from storekit.errors import ReadOnlyError, StoreError, UnsupportedError
@@ -108,11 +108,12 @@ class Writes(WritableStore, Waist):
 
     def _set_values(self, key_values: Iterable[tuple[str, Value]]) -> None:
         for group in _groups(key_values):
-            keys, values = zip(*group, strict=True)
-            self._around(
-                Call("set_values", keys, values=values),
-                partial(self._inner.set_values, group),
-            )
+            self._set_group(group)
+
+    def _set_group(self, group: Sequence[tuple[str, Value]]) -> None:
+        keys, values = zip(*group, strict=True)
+        call = Call("set_values", keys, values=values)
+        self._around(call, lambda: self._inner.set_values(group))
 
     def _set_partial_values(self, parts: Mapping[str, Sequence[tuple[int, Value]]]) -> None:
         flat = [(key, start, value) for key, changes in parts.items() for start, value in changes]
