@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks import data
 from benchmarks.adapters import Adapter
 from benchmarks.adapters.limit import Limit
-from benchmarks.layout import Layout
+from benchmarks.adapters.storekit import Storekit
+from benchmarks.layout import B2ND, Layout
 
 __all__ = ["FULL", "QUICK", "Env", "Sizes", "environment", "reference"]
 
@@ -29,6 +30,7 @@ class Sizes:
     points: int
     windows: int
     updates: int
+    frames: int
     nodes: int
     seconds: float
     """For all rounds of one row; at least three rounds are run."""
@@ -44,6 +46,7 @@ FULL = Sizes(
     points=1000,
     windows=200,
     updates=50,
+    frames=50,
     nodes=1000,
     seconds=8.0,
     rounds=11,
@@ -56,6 +59,7 @@ QUICK = Sizes(
     points=100,
     windows=20,
     updates=10,
+    frames=10,
     nodes=100,
     seconds=0.5,
     rounds=5,
@@ -93,6 +97,8 @@ class Env:
         All Zarr libraries read the same files; the others wrote their own.
         """
         writer = reference(adapter)
+        if layout.codec in B2ND and not adapter.own_format:
+            writer = Storekit()  # with the checksums that the readers have to verify
         key = (writer.name, layout)
         if key not in self._stored:
             path = self.disk / f"{next(self._numbers):05}"

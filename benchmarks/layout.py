@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CODECS", "DTYPE", "Layout", "array_document", "group_document", "write_json"]
+__all__ = ["B2ND", "CODECS", "DTYPE", "Layout", "array_document", "group_document", "write_json"]
 
 DTYPE = np.dtype("<f4")
 
@@ -28,6 +28,12 @@ CODECS: dict[str, list[dict[str, Any]]] = {
 }
 """What follows the `bytes` codec, by the name used in the rows."""
 
+B2ND: dict[str, dict[str, Any]] = {
+    "b2nd": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle"},
+    "b2nd lz4": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"},
+}
+"""The settings of codecs that make every chunk a `.b2nd` file; the first is storekit's default."""
+
 _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 
 
@@ -41,7 +47,7 @@ class Layout:
 
         chunks: What is decoded at a time: of a sharded array, the inner chunks.
 
-        codec: A key of `CODECS`.
+        codec: A key of `CODECS` or of `B2ND`.
 
         shards: What is one object in the store, or None when that is a chunk.
     """
@@ -54,7 +60,10 @@ class Layout:
 
 def array_document(layout: Layout) -> dict[str, Any]:
     """The `zarr.json` of an array, in the form that the strictest reader accepts."""
-    codecs = [_BYTES, *CODECS[layout.codec]]
+    if layout.codec in B2ND:
+        codecs = [{"name": "storekit.b2nd", "configuration": B2ND[layout.codec]}]
+    else:
+        codecs = [_BYTES, *CODECS[layout.codec]]
     if layout.shards is not None:
         sharding = {
             "chunk_shape": layout.chunks,

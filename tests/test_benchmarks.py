@@ -30,6 +30,7 @@ TINY = dataclasses.replace(
     points=5,
     windows=2,
     updates=2,
+    frames=1,
     nodes=3,
     seconds=0.0,
     rounds=2,

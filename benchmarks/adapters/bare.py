@@ -20,8 +20,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.adapters.base import Handle, Selection, Shape
-from benchmarks.adapters.native import Bytes, Codec, crc32c
+from benchmarks.adapters.base import Bytes, Handle, Selection, Shape
+from benchmarks.adapters.native import Codec, crc32c
 from benchmarks.adapters.plan import Index, Slices, Step, bounds, plan, split
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document, write_json

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import EllipsisType
 from typing import ClassVar, TypeAlias
@@ -12,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.data import Array
-from benchmarks.layout import Layout, array_document, write_json
+from benchmarks.layout import B2ND, Layout, array_document, write_json
 
-__all__ = ["Adapter", "Handle", "Selection", "Shape", "UnsupportedError"]
+__all__ = ["Adapter", "Bytes", "FrameCoder", "Handle", "Selection", "Shape", "UnsupportedError"]
 
 Selection: TypeAlias = EllipsisType | tuple[int | slice, ...]
 Shape: TypeAlias = tuple[int, ...]
+Bytes: TypeAlias = bytes | bytearray | memoryview
 
 
 class UnsupportedError(Exception):
@@ -53,6 +55,14 @@ class Handle(ABC):
         raise UnsupportedError
 
 
+@dataclass(frozen=True)
+class FrameCoder:
+    """One chunk to the bytes of a `.b2nd` file, and back to a new array."""
+
+    encode: Callable[[Array], Bytes]
+    decode: Callable[[Bytes], Array]
+
+
 class Adapter(ABC):
     """One library, with its defaults."""
 
@@ -68,6 +78,13 @@ class Adapter(ABC):
     reads_consolidated: ClassVar[bool] = False
     """Whether listing a group uses the members' documents that the group's own may hold."""
 
+    b2nd: ClassVar[bool] = False
+    """Whether it stores chunks as blosc2 does, be it in a file for each or in one for all."""
+
+    def supports(self, layout: Layout) -> bool:
+        """Whether it may be asked for arrays of this layout at all."""
+        return self.b2nd or layout.codec not in B2ND
+
     @abstractmethod
     def open(self, path: Path, layout: Layout) -> Handle:
         """Open an array on disk, for reading and writing."""
@@ -79,6 +96,10 @@ class Adapter(ABC):
 
     def load(self, files: Mapping[str, bytes], layout: Layout) -> Handle:
         """Open an array that the library's own memory store holds."""
+        raise UnsupportedError
+
+    def frames(self, layout: Layout) -> FrameCoder:
+        """The coder of single chunks, for a codec of `B2ND`."""
         raise UnsupportedError
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import blosc2
 import numpy as np
 
-from benchmarks.adapters.base import Adapter, Handle, Selection, Shape, UnsupportedError
+from benchmarks.adapters.base import (
+    Adapter,
+    Bytes,
+    FrameCoder,
+    Handle,
+    Selection,
+    Shape,
+    UnsupportedError,
+)
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout
 
@@ -23,7 +31,13 @@ _CPARAMS: dict[str, dict[str, Any]] = {
         "clevel": 3,
         "filters": [blosc2.Filter.BITSHUFFLE],
     },
+    "b2nd": {"codec": blosc2.Codec.ZSTD, "clevel": 1, "filters": [blosc2.Filter.SHUFFLE]},
 }
+_CPARAMS["b2nd lz4"] = _CPARAMS["lz4"]
+
+
+def _cparams(codec: str) -> Any:
+    return blosc2.CParams(**_CPARAMS[codec], typesize=DTYPE.itemsize)
 
 
 class _Handle(Handle):
@@ -57,6 +71,7 @@ class Blosc2(Adapter):
     name = "blosc2"
     first_read = "import blosc2; a = blosc2.open(path)[...]"
     own_format = True
+    b2nd = True
 
     def open(self, path: Path, layout: Layout) -> Handle:
         """Open read-write."""
@@ -70,8 +85,19 @@ class Blosc2(Adapter):
             raise UnsupportedError
         storage = {
             "chunks": layout.chunks,
-            "cparams": blosc2.CParams(**_CPARAMS[layout.codec], typesize=DTYPE.itemsize),
+            "cparams": _cparams(layout.codec),
             "urlpath": str(path),
             "mode": "w",
         }
         return _Handle(blosc2.empty(layout.shape, DTYPE, **storage), storage)
+
+    def frames(self, layout: Layout) -> FrameCoder:
+        """An array in memory of one chunk, and its frame."""
+        cparams = _cparams(layout.codec)
+
+        def encode(chunk: Array) -> Bytes:
+            array = blosc2.asarray(chunk, chunks=layout.chunks, cparams=cparams)
+            value: bytes = array.to_cframe()
+            return value
+
+        return FrameCoder(encode, lambda value: np.asarray(blosc2.ndarray_from_cframe(value)[...]))

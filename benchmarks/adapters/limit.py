@@ -12,9 +12,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import blosc2
+import numpy as np
+
 from benchmarks.adapters.bare import FileArray, MemoryArray, ShardArray
-from benchmarks.adapters.base import Adapter, Handle, Shape
-from benchmarks.layout import Layout, array_document, group_document, write_json
+from benchmarks.adapters.base import Adapter, Bytes, FrameCoder, Handle, Shape
+from benchmarks.adapters.native import Codec
+from benchmarks.data import Array
+from benchmarks.layout import DTYPE, Layout, array_document, group_document, write_json
 
 __all__ = ["Limit"]
 
@@ -24,6 +29,7 @@ class Limit(Adapter):
 
     name = "limit"
     reads_consolidated = True
+    b2nd = True
 
     def open(self, path: Path, layout: Layout) -> Handle:
         """Read the document, which is what opening costs."""
@@ -34,6 +40,16 @@ class Limit(Adapter):
     def load(self, files: Mapping[str, bytes], layout: Layout) -> Handle:
         """The dict itself."""
         return MemoryArray(layout, files)
+
+    def frames(self, layout: Layout) -> FrameCoder:
+        """The chunk alone, without a frame."""
+
+        def decode(value: Bytes) -> Array:
+            out = np.empty(layout.chunks, DTYPE)
+            blosc2.decompress2(value, dst=out, nthreads=1)
+            return out
+
+        return FrameCoder(Codec(layout.codec, layout.chunks).encode, decode)
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """One folder with one document for each node."""

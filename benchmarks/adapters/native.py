@@ -12,15 +12,20 @@ import numcodecs.blosc
 import numpy as np
 import zstandard
 
+from benchmarks.adapters.base import Bytes
 from benchmarks.data import Array
-from benchmarks.layout import CODECS, DTYPE
+from benchmarks.layout import B2ND, CODECS, DTYPE
 
-__all__ = ["Bytes", "Codec", "crc32c"]
+__all__ = ["Codec", "crc32c"]
 
-Bytes: TypeAlias = bytes | bytearray | memoryview
 Encode: TypeAlias = Callable[[Array], Bytes]
 Decode: TypeAlias = Callable[[Bytes], Array]
 Settings: TypeAlias = dict[str, Any]
+
+_FRAME = 0x9E
+"""The first byte of a contiguous frame; that of a chunk is a small number."""
+_HEADER_SIZE = slice(11, 15)
+"""Where a frame says how long its header is, behind which its first chunk lies."""
 
 # Both are process-wide; storekit sets the first, too. The second only matters on the main thread.
 blosc2.set_releasegil(True)
@@ -37,7 +42,7 @@ class Codec:
     One chain for chunks of one size. Not for more than one thread: it owns its scratch memory.
 
     Args:
-        name: A key of `benchmarks.layout.CODECS`.
+        name: A key of `benchmarks.layout.CODECS`, or of `B2ND`.
 
         chunks: The shape of what is encoded at a time.
     """
@@ -46,6 +51,9 @@ class Codec:
         self.scratch: Array = np.empty(chunks, DTYPE)
         # For encoded bytes; those of a chunk that does not shrink are a little longer than it.
         self.buffer = memoryview(bytearray(self.scratch.nbytes * 9 // 8 + 4096))
+        if name in B2ND:
+            self.encode, self.decode = self._b2nd(B2ND[name])
+            return
         chain = CODECS[name] or [{"name": "none", "configuration": {}}]
         make = {"none": self._none, "blosc": self._blosc, "zstd": self._zstd, "gzip": self._gzip}
         self.encode, self.decode = make[chain[0]["name"]](chain[0]["configuration"])
@@ -70,6 +78,28 @@ class Codec:
 
         def decode(value: Bytes) -> Array:
             blosc2.decompress2(value, dst=self.scratch, nthreads=1)
+            return self.scratch
+
+        return encode, decode
+
+    def _b2nd(self, settings: Settings) -> tuple[Encode, Decode]:
+        """Bare chunks are written: the frame around them is what a library adds. Both are read."""
+        options = {
+            "codec": blosc2.Codec[settings["cname"].upper()],
+            "clevel": settings["clevel"],
+            "filters": [blosc2.Filter[settings["shuffle"].upper()]],
+            "typesize": DTYPE.itemsize,
+            "nthreads": 1,
+        }
+
+        def encode(chunk: Array) -> Bytes:
+            value: bytes = blosc2.compress2(chunk, **options)
+            return value
+
+        def decode(value: Bytes) -> Array:
+            framed = value[0] == _FRAME
+            start = int.from_bytes(value[_HEADER_SIZE], "big") if framed else 0
+            blosc2.decompress2(value[start:], dst=self.scratch, nthreads=1)
             return self.scratch
 
         return encode, decode

@@ -11,13 +11,14 @@ __all__ = ["LIMIT", "NAMES", "PEERS", "SUBJECT", "ZARR_PEERS", "load"]
 
 SUBJECT = "storekit"
 LIMIT = "limit"
-ZARR_PEERS = ("zarr-python", "zarrs", "tensorstore", "simplezarr")
+ZARR_PEERS = ("zarr-python", "zarr-python fused", "zarrs", "tensorstore", "simplezarr")
 PEERS = (*ZARR_PEERS, "blosc2", "h5py")
 
 _CLASSES = {
     "storekit": ("benchmarks.adapters.storekit", "Storekit"),
     "limit": ("benchmarks.adapters.limit", "Limit"),
     "zarr-python": ("benchmarks.adapters.zarr_python", "ZarrPython"),
+    "zarr-python fused": ("benchmarks.adapters.zarr_fused", "ZarrFused"),
     "zarrs": ("benchmarks.adapters.zarrs", "Zarrs"),
     "tensorstore": ("benchmarks.adapters.tensorstore", "TensorStore"),
     "simplezarr": ("benchmarks.adapters.simplezarr", "SimpleZarr"),

@@ -1,4 +1,4 @@
-"""storekit with its defaults."""
+"""storekit with its defaults, and its store in memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 import storekit as sk
-from benchmarks.adapters.base import Adapter, Handle, Selection, Shape
+from benchmarks.adapters.base import Adapter, FrameCoder, Handle, Selection, Shape
 from benchmarks.data import Array
-from benchmarks.layout import DTYPE, Layout
+from benchmarks.layout import DTYPE, Layout, array_document
+from storekit.codecs import ChunkSpec, Pipeline
 
-__all__ = ["Storekit"]
+__all__ = ["Storekit", "StorekitMemory"]
 
 
 class _Handle(Handle):
@@ -47,6 +48,7 @@ class Storekit(Adapter):
     name = "storekit"
     first_read = "import storekit; a = storekit.open_zarr(storekit.LocalStore(path))[...]"
     reads_consolidated = True
+    b2nd = True
 
     def open(self, path: Path, layout: Layout) -> Handle:
         return _Handle(sk.open_zarr(sk.LocalStore(path)))
@@ -57,15 +59,52 @@ class Storekit(Adapter):
             store.set(key, value)
         return _Handle(sk.open_zarr(store))
 
+    def frames(self, layout: Layout) -> FrameCoder:
+        """Through the codec that arrays have by default, bound to one chunk."""
+        codecs = Pipeline.from_json(array_document(layout)["codecs"])
+        coder = codecs.bind(ChunkSpec(layout.chunks, DTYPE, DTYPE.type(0)))
+        return FrameCoder(coder.encode, coder.decode)  # type: ignore[arg-type]
+
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """A group, and one `create_array` for each member."""
-        group = sk.ZarrGroup.create(sk.LocalStore(path))
-        for name, layout in members.items():
-            group.create_array(
-                name, shape=layout.shape, chunks=layout.chunks, dtype=DTYPE, codecs="none"
-            )
+        _create_tree(sk.LocalStore(path), members)
 
     def list_tree(self, path: Path) -> dict[str, Shape]:
         """Through `ZarrGroup.children`."""
-        group = sk.open_zarr(sk.LocalStore(path))
-        return {name: child.shape for name, child in group.children.items()}
+        return _list_tree(sk.LocalStore(path))
+
+
+class StorekitMemory(Adapter):
+    """storekit with a `MemoryStore` behind each path, for trees of nodes only."""
+
+    name = "storekit, memory"
+    own_format = True
+
+    def __init__(self) -> None:
+        self._stores: dict[Path, sk.MemoryStore] = {}
+
+    def open(self, path: Path, layout: Layout) -> Handle:
+        """Open a member of a tree."""
+        return _Handle(sk.open_zarr(self._stores[path.parent], path.name))
+
+    def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
+        """In a new store."""
+        self._stores = {path: sk.MemoryStore()}
+        _create_tree(self._stores[path], members)
+
+    def list_tree(self, path: Path) -> dict[str, Shape]:
+        """Through `ZarrGroup.children`."""
+        return _list_tree(self._stores[path])
+
+
+def _create_tree(store: sk.ReadableStore, members: Mapping[str, Layout]) -> None:
+    group = sk.ZarrGroup.create(store)
+    for name, layout in members.items():
+        group.create_array(
+            name, shape=layout.shape, chunks=layout.chunks, dtype=DTYPE, codecs="none"
+        )
+
+
+def _list_tree(store: sk.ReadableStore) -> dict[str, Shape]:
+    group = sk.open_zarr(store)
+    return {name: child.shape for name, child in group.children.items()}

@@ -1,6 +1,6 @@
 """The rows of the table: one file for each kind of work."""
 
-from benchmarks.workloads import changes, imports, parts, tree, whole
+from benchmarks.workloads import changes, frames, imports, parts, tree, whole
 from benchmarks.workloads.base import Trial, Workload, WrongResultError
 
 __all__ = ["WORKLOADS", "Trial", "Workload", "WrongResultError"]
@@ -9,6 +9,7 @@ WORKLOADS: list[Workload] = [
     *whole.WORKLOADS,
     *parts.WORKLOADS,
     *changes.WORKLOADS,
+    *frames.WORKLOADS,
     *tree.WORKLOADS,
     *imports.WORKLOADS,
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from benchmarks.adapters import Adapter, Handle
+from benchmarks.adapters import Adapter, Handle, UnsupportedError
 from benchmarks.data import field
 from benchmarks.env import Env, Sizes, reference
 from benchmarks.layout import Layout
@@ -38,6 +38,13 @@ def small(codec: str) -> Choose:
     return lambda sizes: Layout(sizes.small, (16, 16, 16), codec)
 
 
+def _chosen(choose: Choose, env: Env, adapter: Adapter) -> Layout:
+    layout = choose(env.sizes)
+    if not adapter.supports(layout):
+        raise UnsupportedError
+    return layout
+
+
 def _read(setup: Callable[[], Handle], layout: Layout, count: Count) -> Trial:
     return Trial(
         setup=setup,
@@ -48,7 +55,7 @@ def _read(setup: Callable[[], Handle], layout: Layout, count: Count) -> Trial:
 
 
 def _disk(choose: Choose, count: Count, env: Env, adapter: Adapter) -> Trial:
-    layout = choose(env.sizes)
+    layout = _chosen(choose, env, adapter)
     path = env.stored(adapter, layout)
     # Opened anew for each round: no library may answer from a cache of the round before.
     return _read(lambda: adapter.open(path, layout), layout, count)
@@ -61,7 +68,7 @@ def _memory(choose: Choose, count: Count, env: Env, adapter: Adapter) -> Trial:
 
 
 def _write(choose: Choose, count: Count, env: Env, adapter: Adapter) -> Trial:
-    layout = choose(env.sizes)
+    layout = _chosen(choose, env, adapter)
     source = field(layout.shape)
     path = env.fresh()
 
@@ -91,9 +98,17 @@ _BULK: dict[str, Choose] = {
     "blosc zstd-3 bitshuffle": bulk("zstd-3 bitshuffle"),
     "zstd-1": bulk("zstd-1"),
     "gzip-5": bulk("gzip-5"),
+    "b2nd (the default)": bulk("b2nd"),
     "shards, zstd-1": shards,
 }
 _SMALL: dict[str, Choose] = {"uncompressed": small("none"), "blosc lz4 shuffle": small("lz4")}
+_WRITTEN = [
+    "uncompressed",
+    "blosc lz4 shuffle",
+    "zstd-1",
+    "b2nd (the default)",
+    "shards, zstd-1",
+]
 
 WORKLOADS = [
     *(
@@ -106,7 +121,7 @@ WORKLOADS = [
     ),
     *(
         Workload(f"bulk write, tmpfs, {name}", "ms", partial(_write, _BULK[name], _one))
-        for name in ("uncompressed", "blosc lz4 shuffle", "zstd-1", "shards, zstd-1")
+        for name in _WRITTEN
     ),
     *(
         Workload(f"small chunks, read, disk, {name}", "us", partial(_disk, choose, _chunks))
