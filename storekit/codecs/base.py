@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from storekit.errors import MetadataError, UnsupportedError
-from storekit.selection.part import Part, part_shape, put, view
+from storekit.selection.part import Part, part_shape, put
 from storekit.selection.plan import WHOLE
 from storekit.typing import JSON, AnyArray, DType, Fetch, Shape, Value
 
@@ -365,7 +365,9 @@ class ChunkCoder(ABC):
             CodecError: As `decode_into`.
         """
         if isinstance(where, tuple):
-            self.decode_into(data, view(work, where), None if extent == WHOLE else part)
+            # As `view`, whose calls would cost a tenth of what a chunk of 16 KiB takes in all.
+            index: Any = (*where, ...)
+            self.decode_into(data, work[index], None if extent == WHOLE else part)
         else:
             values = np.empty(part_shape(part), self.spec.dtype)
             self.decode_into(data, values, part)

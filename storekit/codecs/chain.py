@@ -8,8 +8,7 @@ exceptions its backend raises. Errors of the store, which come through `read_par
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,9 +27,6 @@ from storekit.typing import AnyArray, ByteRange, DType, Fetch, Value
 
 __all__ = ["Compressed", "Guarded", "Rearranged"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 class Guarded(ChunkCoder):
     """The coder of the array->bytes codec, with storekit's errors."""
@@ -43,37 +39,57 @@ class Guarded(ChunkCoder):
 
     def encode(self, chunk: AnyArray) -> Value | None:
         """As the inner coder."""
-        return _guard(self.name, self.inner.encode, chunk)
+        try:
+            return self.inner.encode(chunk)
+        except Exception as error:
+            _blame(self.name, error)
+            raise
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """As the inner coder."""
-        _guard(self.name, self.inner.decode_into, data, out, part)
-        self._check_text(out)
+        try:
+            self.inner.decode_into(data, out, part)
+        except Exception as error:
+            _blame(self.name, error)
+            raise
+        if self._has_text:
+            self._check_text(out)
 
     def decode(self, data: Value) -> AnyArray:
         """As the inner coder."""
-        chunk = _guard(self.name, self.inner.decode, data)
-        self._check_text(chunk)
+        try:
+            chunk = self.inner.decode(data)
+        except Exception as error:
+            _blame(self.name, error)
+            raise
+        if self._has_text:
+            self._check_text(chunk)
         return chunk
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """As the inner coder; what the store raises, of whatever kind, is left alone."""
         watched = _Watched(fetch)
         try:
-            _guard(self.name, self.inner.read_part, watched, out, part)
-        except CodecError:
+            self.inner.read_part(watched, out, part)
+        except Exception as error:
             if watched.error is not None:
                 raise watched.error from None
+            _blame(self.name, error)
             raise
-        self._check_text(out)
+        if self._has_text:
+            self._check_text(out)
 
     def update(self, data: Value | None, part: Part, values: AnyArray) -> Value | None:
         """As the inner coder."""
-        return _guard(self.name, self.inner.update, data, part, values)
+        try:
+            return self.inner.update(data, part, values)
+        except Exception as error:
+            _blame(self.name, error)
+            raise
 
     def _check_text(self, decoded: AnyArray) -> None:
         # numpy itself fails with a SystemError, or makes an impossible str, when such text is used.
-        if self._has_text and not _is_text(decoded):
+        if not _is_text(decoded):
             raise CodecError("text with code points beyond U+10FFFF", codec=self.name)
 
 
@@ -89,48 +105,69 @@ class Compressed(ChunkCoder):
             size = None if size is None else codec.encoded_size(size)
         self.encoded_size = size
         self.rate = joint_rate(inner.rate, *(codec.rate for codec in self.codecs))
-        self._stages = stages[::-1]
         # A codec that can decode to given memory does so last, straight into the output.
-        (last, self._size) = stages[0]
-        self._last: BytesBytesCodec | None = None
-        if self._size is not None and type(last).decode_into is not BytesBytesCodec.decode_into:
-            self._last = last
-            self._stages.pop()
+        (last, size) = stages[0]
+        in_place = type(last).decode_into is not BytesBytesCodec.decode_into
+        self._last = (last, size) if size is not None and in_place else None
+        self._stages = stages[: 0 if self._last else None : -1]
 
     def encode(self, chunk: AnyArray) -> Value | None:
         """The bytes of a chunk."""
         data = self.inner.encode(chunk)
         if data is None:
             return None
-        for codec in self.codecs:
-            data = _guard(codec.name, codec.encode, data)
+        name = ""
+        try:
+            for codec in self.codecs:
+                name = codec.name
+                data = codec.encode(data)
+        except Exception as error:
+            _blame(name, error)
+            raise
         return data
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """Decode a chunk, or a part of it, to an array; in place where the memory allows."""
-        data = self._unpack(data)
-        codec, size = self._last, self._size
-        if codec is None or size is None:
+        if self._stages:
+            data = self._unpack(data)
+        if self._last is None:
             self.inner.decode_into(data, out, part)
-        elif (
-            part is None
-            and self.inner.plain
-            and out.nbytes == size
-            and out.flags.carray
-            and out.dtype == self.spec.dtype
-        ):
-            _guard(codec.name, codec.decode_into, data, out.reshape(-1).view(np.uint8).data)
-        else:
+            return
+        codec, size = self._last
+        spec, inner = self.spec, self.inner
+        try:
+            if (
+                part is None
+                and inner.plain
+                and out.flags.carray
+                and out.nbytes == size
+                and out.dtype == spec.dtype
+            ):
+                codec.decode_into(data, out.reshape(-1).view(np.uint8).data)
+                return
             buffer = borrow(size)
-            _guard(codec.name, codec.decode_into, data, buffer.data)
-            self.inner.decode_into(buffer.data, out, part)
-            give_back(buffer)
+            codec.decode_into(data, buffer.data)
+        except Exception as error:
+            _blame(codec.name, error)
+            raise
+        if inner.plain:
+            chunk: AnyArray = np.ndarray(spec.shape, spec.dtype, buffer)
+            out[...] = chunk if part is None else take(chunk, part)
+        else:
+            inner.decode_into(buffer.data, out, part)
+        give_back(buffer)
 
     def _unpack(self, data: Value) -> Value:
-        for codec, size in self._stages:
-            data = _guard(codec.name, codec.decode, data, size)
-            if size is not None and len(data) != size:
-                raise CodecError(f"decoded to {len(data)} bytes, expected {size}", codec=codec.name)
+        name = ""
+        try:
+            for codec, size in self._stages:
+                name = codec.name
+                data = codec.decode(data, size)
+                if size is not None and len(data) != size:
+                    raise CodecError(f"decoded to {len(data)} bytes, expected {size}")
+        except Exception as error:
+            _blame(name, error)
+            raise
         return data
 
 
@@ -144,7 +181,12 @@ class Rearranged(ChunkCoder):
 
     def encode(self, chunk: AnyArray) -> Value | None:
         """The bytes of a chunk."""
-        return self.inner.encode(_guard(self.codec.name, self.codec.encode, chunk))
+        try:
+            chunk = self.codec.encode(chunk)
+        except Exception as error:
+            _blame(self.codec.name, error)
+            raise
+        return self.inner.encode(chunk)
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """
@@ -155,7 +197,12 @@ class Rearranged(ChunkCoder):
         if codec.views and (part is None or encoded is not None):
             self.inner.decode_into(data, codec.encode(out), encoded)
         else:
-            chunk = _guard(codec.name, codec.decode, self.inner.decode(data))
+            chunk = self.inner.decode(data)
+            try:
+                chunk = codec.decode(chunk)
+            except Exception as error:
+                _blame(codec.name, error)
+                raise
             out[...] = chunk if part is None else take(chunk, part)
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
@@ -204,16 +251,16 @@ class _Watched:
             raise
 
 
-def _guard(name: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a codec, and blame it by name for what it raises."""
-    try:
-        return call(*args, **kwargs)
-    except CodecError as error:
-        if error.codec is not None:
-            raise
-        raise type(error)(error.reason, codec=name, key=error.key) from error
-    except (StorekitError, OSError):
-        raise  # an OSError is not about the bytes, but about the store that they come from
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise CodecError(reason, codec=name) from error
+def _blame(name: str, error: Exception) -> None:
+    """
+    Raise what a codec has failed with as an error that names the codec; return if it does.
+
+    To be called where the error has been caught. There is no function that calls the codec and
+    catches: passing arguments through it would cost more than what small chunks take to decode.
+    """
+    if isinstance(error, CodecError):
+        if error.codec is None:
+            raise type(error)(error.reason, codec=name, key=error.key) from error
+    # An OSError is not about the bytes, but about the store that they come from.
+    elif not isinstance(error, StorekitError | OSError):
+        raise CodecError(str(error) or type(error).__name__, codec=name) from error

@@ -47,6 +47,8 @@ none, shuffle, bitshuffle, delta, truncated precision, bytedelta; others are plu
 loads.
 """
 
+FEW_BLOCKS = 256
+
 _BLOSC1 = struct.Struct("<4B3i")
 _EXTENSION = struct.Struct("<6B2B6B2B")
 
@@ -155,21 +157,31 @@ def check_chunk(data: Value, size: int | None) -> ChunkHeader:
         CodecError: If the header cannot be true.
     """
     header = parse_chunk(data)
-    if size is not None and header.nbytes != size:
-        raise CodecError(f"expected {size} bytes, the chunk states {header.nbytes}")
-    if header.cbytes != len(data):
-        raise CodecError(f"{len(data)} bytes, the chunk states {header.cbytes}")
-    if header.memcpyed:
-        if header.cbytes != header.size + header.nbytes:
+    _, nbytes, blocksize, cbytes, flags, _, special, _, place = header
+    if size is not None and nbytes != size:
+        raise CodecError(f"expected {size} bytes, the chunk states {nbytes}")
+    if cbytes != len(data):
+        raise CodecError(f"{len(data)} bytes, the chunk states {cbytes}")
+    if flags & MEMCPYED:
+        if cbytes != place + nbytes:
             raise CodecError(f"impossible sizes: {header}")
-    elif not header.special:
-        first = header.size + 4 * header.nblocks
-        if first > header.cbytes:
+    elif nbytes and not special:
+        count = -(-nbytes // blocksize)
+        first = place + 4 * count
+        if first > cbytes:
             raise CodecError("too small for its blocks")
-        starts = np.frombuffer(data, "<i4", header.nblocks, header.size)
-        if starts.size and not (first <= starts.min() and starts.max() < header.cbytes):
+        if not _within(data, place, count, first, cbytes):
             raise CodecError("blocks begin outside of the chunk")
     return header
+
+
+def _within(data: Value, place: int, count: int, first: int, end: int) -> bool:
+    """Whether all of the numbers in the table at `place` are at least `first`, and below `end`."""
+    if count <= FEW_BLOCKS:  # 0.3 us, of which numpy needs 1.6; but 40 bytes a number
+        table: tuple[int, ...] = struct.unpack_from(f"<{count}i", data, place)
+        return first <= min(table) and max(table) < end
+    starts = np.frombuffer(data, "<i4", count, place)
+    return first <= int(starts.min()) and int(starts.max()) < end
 
 
 def decompress_into(data: Value, out: memoryview) -> None:

@@ -116,6 +116,9 @@ class BlockGrid:
         Returns:
             A view of `data` where that is possible.
         """
+        if counts is None and self.exact:  # 0.3 us, where the general way costs 2.5
+            chunk: AnyArray = np.ndarray(self.shape, self.dtype, data)
+            return chunk
         whole = counts is None
         counts = counts or self.counts
         ndim = len(counts)
