@@ -24,6 +24,10 @@ __all__ = ["ZstdCodec"]
 LEVELS = (-131072, 22)
 
 SKIPPABLE = 0x184D2A50
+CHECKSUM = 4
+"""The flag of frames that end with a checksum, which is of as many bytes."""
+
+LAST = 1
 RAW, RLE = 0, 1
 MAX_BLOCK = 128 << 10
 
@@ -71,6 +75,11 @@ class ZstdCodec(BytesBytesCodec):
         compressed: bytes = _threads.compressor(self.level, self.checksum).compress(data)
         return compressed
 
+    def decode_into(self, data: Value, out: memoryview) -> None:
+        """The content of all frames; decoded in place if it is one frame that states its size."""
+        if not _read_frame(data, out):
+            out[:] = self.decode(data, len(out))
+
     def decode(self, data: Value, size: int | None) -> Value:
         """The content of all frames."""
         limit = MAX_UNKNOWN if size is None else size
@@ -112,6 +121,25 @@ class _Threads(threading.local):
 _threads = _Threads()
 
 
+def _read_frame(data: Value, out: memoryview) -> bool:
+    """
+    Decode to given memory; false if the data is anything but one undamaged frame that states the
+    right size.
+    """
+    try:
+        if not out or zstandard.frame_content_size(data) != len(out):
+            return False
+        if _blocks(data, 0)[0] != len(data):
+            return False
+        reader = _threads.decompressor.stream_reader(data)
+        # The frame ends with the data, so nothing is missing. It fills the output, and no byte more
+        # comes out; asking for one has everything verified that comes after the last byte.
+        filled: bool = reader.readinto(out) == len(out) and not reader.readinto(bytearray(1))
+    except zstandard.ZstdError:
+        return False
+    return filled
+
+
 def _decompress(frame: Value, limit: int) -> bytes:
     """
     The content of one frame, of no more than `limit` bytes unless the frame itself states more.
@@ -148,18 +176,17 @@ def _frames(data: memoryview) -> Iterator[tuple[memoryview, int, int]]:
         start = end
 
 
-def _blocks(data: memoryview, start: int) -> tuple[int, int]:
+def _blocks(data: Value, start: int) -> tuple[int, int]:
     """Where the frame that begins at `start` ends, and the most that its blocks can expand to."""
-    parameters = zstandard.get_frame_parameters(data[start:])
-    place, most, last = start + zstandard.frame_header_size(data[start:]), 0, False
-    while not last:
+    place, most, header = start + zstandard.frame_header_size(data[start:]), 0, 0
+    while not header & LAST:
         if place + 3 > len(data):
             raise zstandard.ZstdError("the stream is cut off")
         header = int.from_bytes(data[place : place + 3], "little")
-        last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+        kind, size = header >> 1 & 3, header >> 3
         place += 3 + (1 if kind == RLE else size)
         most += size if kind in (RAW, RLE) else MAX_BLOCK
-    place += 4 * parameters.has_checksum
+    place += data[start + 4] & CHECKSUM
     if place > len(data):
         raise zstandard.ZstdError("the stream is cut off")
     return place, most
