@@ -1,6 +1,9 @@
 """
 ``gzip``: DEFLATE in the gzip file format.
 
+libdeflate does the work, two to three times as fast as zlib, and zlib what libdeflate does not: see
+docs/decisions/0005-gzip-library.md.
+
 Source: Zarr v3, codec ``gzip`` (``level`` from 0 to 9); RFC 1952 (members may follow each other).
 """
 
@@ -10,12 +13,17 @@ import zlib
 from collections.abc import Mapping
 from typing import Self
 
+import deflate
+
 from storekit.codecs.base import BytesBytesCodec, check_keys
 from storekit.codecs.config import get_int
 from storekit.errors import CodecError, MetadataError
 from storekit.typing import JSON, Value
 
 __all__ = ["GzipCodec"]
+
+_HEADER = 10
+"""Bytes of the smallest header of a member."""
 
 GZIP = 31
 """What zlib calls the gzip format with a window of 32 KiB."""
@@ -26,14 +34,14 @@ MAX_UNKNOWN = 1 << 31
 
 class GzipCodec(BytesBytesCodec):
     """
-    Compress with zlib. The output holds no time stamp: equal input gives equal output.
+    Compress with DEFLATE. The output holds no time stamp: equal input gives equal output.
 
     Args:
         level: From 0 (store) to 9 (smallest).
     """
 
     name = "gzip"
-    rate = 500
+    rate = 1_500
 
     def __init__(self, level: int = 5) -> None:
         if not 0 <= level <= 9:
@@ -52,10 +60,14 @@ class GzipCodec(BytesBytesCodec):
 
     def encode(self, data: Value) -> Value:
         """One gzip member."""
-        return zlib.compress(data, self.level, GZIP)
+        return bytes(deflate.gzip_compress(data, self.level))
 
     def decode(self, data: Value, size: int | None) -> Value:
         """The content of all members."""
+        if size:
+            content = _only_member(bytes(data), size)
+            if content is not None:
+                return content
         limit = MAX_UNKNOWN if size is None else size
         members: list[bytes] = []
         rest, room = data, limit
@@ -83,3 +95,23 @@ class GzipCodec(BytesBytesCodec):
         if not stream.eof:
             raise CodecError("the stream is cut off", codec=self.name)
         return content, stream.unused_data.lstrip(b"\0")  # files may be padded with zeros
+
+
+def _only_member(data: bytes, size: int) -> Value | None:
+    """
+    The content, verified, if the data is one member of as many bytes as expected, and nothing else;
+    None if it is, or may be, anything else.
+
+    libdeflate does not say where a member ends, and takes no notice of what follows. But the last
+    thing in a member is the size of its content: where that number occurs nowhere before the end of
+    the data, the member cannot have ended before.
+    """
+    number = (size & 0xFFFFFFFF).to_bytes(4, "little")
+    # Searching from the end is three times as fast in CPython as searching from the beginning.
+    if size >> 32 or data.rfind(number, _HEADER, max(len(data) - 1, 0)) >= 0:
+        return None
+    try:
+        content: bytearray = deflate.gzip_decompress(data, size)
+    except deflate.DeflateError:
+        return None
+    return memoryview(content).toreadonly() if len(content) == size else None

@@ -18,6 +18,7 @@ from storekit.codecs.base import BytesBytesCodec
 from storekit.codecs.gzip import GzipCodec
 from storekit.codecs.zstd import ZstdCodec
 from storekit.errors import CodecError, MetadataError
+from storekit.typing import Value
 
 TEXT = b"chunked arrays " * 1000
 SKIPPABLE = struct.pack("<II", 0x184D2A53, 5) + b"hello"
@@ -89,10 +90,79 @@ def test_cut_off(codec: BytesBytesCodec, data: bytes) -> None:
 
 
 @every_stream
-def test_junk_behind(codec: BytesBytesCodec, data: bytes) -> None:
+@pytest.mark.parametrize("junk", [b"j", b"junk", TEXT[:100]], ids=["a byte", "four", "many"])
+def test_junk_behind(codec: BytesBytesCodec, data: bytes, junk: bytes) -> None:
     """Whatever follows a stream and is none is refused."""
     with pytest.raises(CodecError):
-        codec.decode(data + b"junk", len(TEXT))
+        codec.decode(data + junk, len(TEXT))
+    with pytest.raises(CodecError):
+        codec.decode(data + junk + data[-8:], len(TEXT))
+
+
+@every_stream
+def test_twice(codec: BytesBytesCodec, data: bytes) -> None:
+    """A stream that was written twice is twice the content, and refused where once is expected."""
+    assert bytes(codec.decode(data + data, 2 * len(TEXT))) == TEXT + TEXT
+    for decode in (codec.decode, in_place(codec)):
+        with pytest.raises(CodecError):
+            decode(data + data, len(TEXT))
+
+
+@every_stream
+def test_in_place(codec: BytesBytesCodec, data: bytes) -> None:
+    """Decoding to given memory takes the same streams as decoding, and gives the same content."""
+    variants = [data, data + b"j", data + data, data + bytes(3), data + SKIPPABLE]
+    variants += [data[:end] for end in [*range(40), *range(max(len(data) - 40, 0), len(data))]]
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+        variants.append(bytes(damaged))
+    for variant in variants:
+        assert outcome(in_place(codec), variant) == outcome(codec.decode, variant)
+
+
+def in_place(codec: BytesBytesCodec) -> Callable[[bytes, int], bytes]:
+    """Decode to memory that is as large as expected."""
+
+    def decode(data: bytes, size: int) -> bytes:
+        out = bytearray(size)
+        codec.decode_into(data, memoryview(out))
+        return bytes(out)
+
+    return decode
+
+
+def outcome(decode: Callable[[bytes, int], Value], data: bytes) -> bytes | None:
+    """What comes out where the text is expected; None if it is refused."""
+    try:
+        return bytes(decode(data, len(TEXT)))
+    except CodecError:
+        return None
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("size", [0, 1, 8, 1000, 70_000])
+def test_gzip_by_others(level: int, size: int) -> None:
+    """Python's gzip reads what is written at any level, and equal input gives equal output."""
+    content = np.random.default_rng(size).integers(0, 9, size, "u1").tobytes()
+    codec = GzipCodec(level)
+    data = codec.encode(content)
+    assert gzip.decompress(data) == content
+    assert bytes(codec.decode(data, size)) == content
+    assert data == codec.encode(memoryview(content))
+    assert data[4:8] == bytes(4)  # no time stamp
+
+
+@pytest.mark.parametrize("level", [0, 9])
+def test_gzip_of_its_size(level: int) -> None:
+    """Content that holds the number of its bytes, as the end of a member does, is content."""
+    content = np.full(500, 2000, "<i4").tobytes()
+    data = GzipCodec(level).encode(content)
+    assert bytes(GzipCodec().decode(data, 2000)) == content
+    for junk in (b"\xd0\x07\0\0", data[-8:], data):
+        with pytest.raises(CodecError):
+            GzipCodec().decode(data + junk, 2000)
 
 
 def bomb_gzip() -> bytes:
