@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import struct
+import threading
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
+from unittest import mock
 
 import google_crc32c
 import numpy as np
@@ -16,21 +18,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from index_samples import index_expressions, numbered, orthogonal, outer
+from numpy.dtypes import StringDType
 
-from storekit.codecs.base import ChunkCoder, ChunkSpec, Codec
+from storekit.clock import REAL_CLOCK
+from storekit.codecs.base import BytesBytesCodec, ChunkCoder, ChunkSpec, Codec
 from storekit.codecs.bytes import BytesCodec
 from storekit.codecs.crc32c import Crc32cCodec
 from storekit.codecs.gzip import GzipCodec
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.sharding import ShardingCodec
 from storekit.codecs.transpose import TransposeCodec
+from storekit.codecs.vlen import VlenUtf8Codec
 from storekit.codecs.zstd import ZstdCodec
 from storekit.errors import CodecError, MetadataError
 from storekit.keys import resolve_range
+from storekit.pool import run
 from storekit.selection.parse import select, select_orthogonal
 from storekit.selection.part import part_shape, put, take
 from storekit.selection.plan import GridPlan
 
+T = TypeVar("T")
 EMPTY = 2**64 - 1
 LITTLE, BIG, CRC = BytesCodec("little"), BytesCodec("big"), Crc32cCodec()
 
@@ -220,6 +227,124 @@ def test_an_update_is_a_decoding_and_an_encoding(coding: Any, data: st.DataObjec
     assert (updated is None) == (expected == -1).all()
 
 
+# --- many workers ---------------------------------------------------------------------------------
+
+
+def in_crew(task: Callable[[], T], crew: int = 2) -> T:
+    """Do something as the only item of a plan, while other workers are idle."""
+    results: list[T] = []
+
+    def work(items: Iterable[int]) -> None:
+        results.extend(task() for _ in items)
+
+    run([0], work, clock=REAL_CLOCK, workers=1, crew=crew)
+    return results[0]
+
+
+class Meeting(BytesBytesCodec):
+    """Codes nothing before two threads have met in it."""
+
+    name, rate = "meeting", 1
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(2, timeout=60)
+
+    @classmethod
+    def from_config(cls, configuration: Any) -> Any:
+        """The codec."""
+        return cls()
+
+    def to_config(self) -> Any:
+        """Nothing."""
+        return {}
+
+    def encode(self, data: Any) -> Any:
+        """As it is."""
+        self.barrier.wait()
+        return data
+
+    def decode(self, data: Any, size: int | None) -> Any:
+        """As it is."""
+        self.barrier.wait()
+        return data
+
+
+def test_idle_workers_take_part() -> None:
+    """Whatever is done with the inner chunks of a shard is done by several workers at once."""
+    spec = spec_of((4, 128))
+    coder = bind(ShardingCodec((1, 128), [LITTLE, Meeting()]), spec)
+    chunk, part = numbered(spec.shape, "i2"), (slice(0, 2, 1), slice(0, 128, 1))
+    data = in_crew(lambda: coder.encode(chunk))
+    assert data is not None
+    assert (in_crew(lambda: coder.decode(data)) == chunk).all()
+    out = np.zeros((2, 128), "i2")
+    in_crew(lambda: coder.read_part(Value(data), out, part))
+    assert (out == chunk[:2]).all()
+    half = part[0], slice(0, 64, 1)
+    changed = in_crew(lambda: coder.update(data, half, np.array(7)))
+    assert changed is not None
+    chunk[half] = 7
+    assert (in_crew(lambda: coder.decode(changed)) == chunk).all()
+
+
+@some
+@given(codings(), st.data())
+def test_many_workers_make_the_same_shard(coding: Any, data: st.DataObject) -> None:
+    """A shard is the same, and is read and changed as well, whoever does it."""
+    codec, spec = coding
+    coder = bind(codec, spec)
+    chunk, part = data.draw(chunks(spec)), data.draw(parts(spec.shape))
+    stored, updated = coder.encode(chunk), coder.update(None, part, take(chunk, part))
+    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+        assert in_crew(lambda: coder.encode(chunk), 3) == stored
+        assert in_crew(lambda: coder.update(None, part, take(chunk, part)), 3) == updated
+        if stored is not None:
+            assert (in_crew(lambda: coder.decode(stored), 3) == chunk).all()
+            out = np.zeros(part_shape(part), "i2", order="F")
+            in_crew(lambda: coder.read_part(Value(stored), out, part), 3)
+            assert (out == take(chunk, part)).all()
+
+
+def test_text_of_many_workers() -> None:
+    """Shards of text are the same, too."""
+    chunk = np.array([["a", "bc"], ["", "é"], ["d" * 100, ""]], StringDType())
+    spec = ChunkSpec(chunk.shape, chunk.dtype, "")
+    coder = bind(ShardingCodec((1, 1), [VlenUtf8Codec(), ZstdCodec()]), spec)
+    stored = coder.encode(chunk)
+    assert stored is not None
+    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+        assert in_crew(lambda: coder.encode(chunk)) == stored
+        assert (in_crew(lambda: coder.decode(stored)) == chunk).all()
+
+
+def test_damage_that_another_worker_finds() -> None:
+    """A damaged inner chunk is an error that names the codec, whoever decodes it."""
+    coder = bind(ShardingCodec((1,), [LITTLE, CRC]), spec_of((40,)))
+    chunk = np.arange(40, dtype="i2")
+    good = bytes(coder.encode(chunk) or b"")
+    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+        for number in range(40):
+            data = bytearray(good)
+            data[6 * number] ^= 1
+            with pytest.raises(CodecError) as caught:
+                in_crew(lambda data=data: coder.decode(bytes(data)))
+            assert caught.value.codec == "crc32c"
+
+
+def test_a_shard_is_in_memory_once() -> None:
+    """Encoded inner chunks are not kept beside the shard that they have become part of."""
+    spec = spec_of((128, 1 << 14), fill=0)
+    chunk = np.ones((128, 1 << 15), "i2")[:, ::2]
+    coder = bind(ShardingCodec((1, 1 << 14), [LITTLE]), spec)
+    tracemalloc.start()
+    try:
+        data = coder.encode(chunk)
+        assert data is not None
+        assert tracemalloc.get_traced_memory()[1] < 1.3 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
 def test_untouched_inner_chunks_are_copied() -> None:
     """An update decodes the inner chunks that it touches in part, and no others."""
     coder = bind(ShardingCodec((1,), [LITTLE, CRC]), spec_of((4,)))
@@ -258,7 +383,7 @@ def test_empty_inner_chunks_are_not_asked_for() -> None:
 
 def test_large_inner_shards_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a shard within a shard only the index and the innermost chunks are read."""
-    monkeypatch.setattr("storekit.codecs.sharding._SUB_READ", 100)
+    monkeypatch.setattr("storekit.codecs.shards._SUB_READ", 100)
     inner = ShardingCodec((5,), [LITTLE], index_location="start")
     coder = bind(ShardingCodec((50,), [inner]), spec_of((100,)))
     data = numbered((100,), "i2")
@@ -303,7 +428,7 @@ def test_a_wrong_shard_is_an_error(name: str, deep: bool, monkeypatch: pytest.Mo
     Whatever an index says that cannot be is a CodecError, for all ways of reading, also when the
     shard lies within another; and no memory is taken on its word.
     """
-    monkeypatch.setattr("storekit.codecs.sharding._SUB_READ", 0)
+    monkeypatch.setattr("storekit.codecs.shards._SUB_READ", 0)
     data, codec, spec = WRONG[name], ShardingCodec((2,), [LITTLE]), spec_of((4,))
     if deep:
         codec, spec = ShardingCodec((4,), [codec]), spec_of((8,))
