@@ -22,9 +22,12 @@ except ImportError:  # not a POSIX system
 __all__ = [
     "Expected",
     "VersionMismatchError",
+    "discard",
     "is_value",
     "lock",
+    "next_stamp",
     "pread",
+    "prepare",
     "read",
     "remove",
     "replace",
@@ -67,8 +70,15 @@ def read(fd: int, size: int) -> Value:
 
 def pread(fd: int, first: int, last: int) -> Value:
     """The bytes of a span of a file, or as many as there are."""
-    data = os.pread(fd, last - first, first)
-    return data if len(data) == last - first else _read_on(fd, data, first, last - first)
+    # Whole words are asked for: parts of one may be copied byte by byte; see `write_word`.
+    start = first & -8
+    size = (last + 7 & -8) - start
+    data: Value = os.pread(fd, size, start)
+    if len(data) < last - start:
+        data = _read_on(fd, bytes(data), start, size)
+    if len(data) == last - first:
+        return data
+    return memoryview(data)[first - start : last - start]
 
 
 def _read_on(fd: int, data: bytes, first: int, size: int) -> Value:
@@ -97,11 +107,6 @@ def replace(
     """
     Put a value in place at once, and return its version; on any error, leave nothing behind.
 
-    The version is made of inode, time stamp and size. The kernel's own time stamps move in steps
-    of milliseconds, and inodes are used again; so the stamp is set here, while the new file
-    already has its inode. Two files that ever had one inode had it at different times, hence have
-    different stamps.
-
     Raises:
         VersionMismatchError: If the file has not the version expected.
 
@@ -109,18 +114,12 @@ def replace(
 
         OSError: ENOTSUP if a version is expected where there are no locks, and any other.
     """
-    after = 0 if expected is ... else _check(directory, name, expected)
-    temporary, fd = _create_temporary(directory)
+    # Whom the version tells that it is too late need not write first.
+    after = _check(directory, name, expected) if isinstance(expected, str) else 0
+    temporary, version = prepare(
+        directory, value, now_ns, after, durable=durable, versioned=expected is not ...
+    )
     try:
-        try:
-            _write(fd, value)
-            stamp = _stamp(now_ns(), after)
-            os.utime(fd, ns=(stamp, stamp))
-            version = version_of(os.fstat(fd)) if expected is not ... else ""
-            if durable:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
         locked = lock(directory)
         try:
             if expected is not ...:
@@ -130,12 +129,67 @@ def replace(
         finally:
             unlock(directory)
     except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary, dir_fd=directory)
+        discard(directory, temporary)
         raise
     if durable:
         os.fsync(directory)
     return version
+
+
+def prepare(
+    directory: int,
+    value: Value,
+    now_ns: Callable[[], int],
+    after: int = 0,
+    *,
+    durable: bool,
+    versioned: bool = False,
+) -> tuple[bytes, str]:
+    """
+    Write a value to a temporary file, ready to be renamed; on any error, leave nothing behind.
+
+    The version is made of inode, time stamp and size. The kernel's own time stamps move in steps
+    of milliseconds, and inodes are used again; so the stamp is set here, while the new file
+    already has its inode. Two files that ever had one inode had it at different times, hence have
+    different stamps.
+
+    Args:
+        directory: An open one.
+
+        value: What to write.
+
+        now_ns: The clock.
+
+        after: The time stamp of what is to be replaced.
+
+        durable: Whether to wait for the disk.
+
+        versioned: Whether the version is wanted.
+
+    Returns:
+        The name, and the version or ``""``.
+    """
+    temporary, fd = _create_temporary(directory)
+    try:
+        try:
+            _write(fd, value)
+            stamp = next_stamp(now_ns(), after)
+            os.utime(fd, ns=(stamp, stamp))
+            version = version_of(os.fstat(fd)) if versioned else ""
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+    except BaseException:
+        discard(directory, temporary)
+        raise
+    return temporary, version
+
+
+def discard(directory: int, temporary: bytes) -> None:
+    """Remove a temporary file, if it is still there."""
+    with suppress(OSError):
+        os.unlink(temporary, dir_fd=directory)
 
 
 def remove(directory: int, name: bytes, expected: Expected, *, durable: bool) -> bool:
@@ -188,8 +242,10 @@ def lock(directory: int) -> bool:
 def unlock(directory: int) -> None:
     """Let the others go on."""
     # Closing would not do: a child forked meanwhile holds the same lock through its copy.
-    with suppress(OSError):
+    try:  # noqa: SIM105 - `suppress` would cost every write 0.3 us
         fcntl.flock(directory, fcntl.LOCK_UN)
+    except OSError:
+        pass
 
 
 def _need(locked: bool) -> None:
@@ -209,12 +265,17 @@ def _check(directory: int, name: bytes, expected: Expected) -> int:
     return status.st_mtime_ns if found else 0
 
 
-def _stamp(now: int, after: int) -> int:
-    """A time stamp that this process has not yet given, and later than `after`."""
+def next_stamp(now: int, after: int) -> int:
+    """
+    A time stamp that this process has not yet given, and later than `after`.
+
+    It is no multiple of 100 ns: where one is found, the file system rounds.
+    """
     # Two threads that race here may get the same one; but each has its file open, so the inodes
     # differ.
     global _last_stamp
-    _last_stamp = stamp = max(now, _last_stamp + 1, after + 1)
+    stamp = max(now, _last_stamp + 1, after + 1)
+    _last_stamp = stamp = stamp if stamp % 100 else stamp + 1
     return stamp
 
 

@@ -17,6 +17,7 @@ ranges.
 | a key that is a prefix of another, or the reverse | `KeyConflictError` (object stores: accepted) |
 | any bytes-like value | its bytes in C order; later changes by the caller are not seen |
 | what is read | read-only; never a value that was half written |
+| `set_values` when a value cannot be stored | an error; those before it are stored, no others |
 | listings | sorted; nothing but keys, and in `list_dir` prefixes that hold keys |
 
 Threads: every method of every store may be called from any thread.

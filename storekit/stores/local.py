@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -19,6 +19,7 @@ from storekit.errors import (
     UnsupportedError,
 )
 from storekit.keys import resolve_range
+from storekit.stores._batch import Batch
 from storekit.stores._files import (
     Expected,
     VersionMismatchError,
@@ -30,6 +31,7 @@ from storekit.stores._files import (
     version_of,
 )
 from storekit.stores._tree import Tree
+from storekit.stores._words import in_one_word, write_word
 from storekit.stores.base import ConditionalStore, Latency, ListableStore
 from storekit.stores.coalesce import read_spans
 from storekit.typing import ByteRange, Value
@@ -55,10 +57,13 @@ class LocalStore(ConditionalStore, ListableStore):
     """
     A store in a directory of a local file system: each key a file, each ``/`` a directory.
 
-    A value is written to a temporary file and put in place by renaming. Symbolic links below the
-    root are not followed: reading through one raises `AccessDeniedError`, listings leave it out,
-    writing its key replaces it. Whatever is no regular file is no value. Directories appear and
-    vanish with the keys in them.
+    A value is written to a temporary file and put in place by renaming. Only a part of one aligned
+    word of 8 bytes, given to `set_partial_values`, is written in place, where that cannot be seen
+    half done; whoever reads the whole value meanwhile finds each word old or new.
+
+    Symbolic links below the root are not followed: reading through one raises `AccessDeniedError`,
+    listings leave it out, writing its key replaces it. Whatever is no regular file is no value.
+    Directories appear and vanish with the keys in them.
 
     Compare-and-set, `set` and `erase` exclude each other among all threads and processes by a lock
     on the directory (`flock`). It needs a file system that has such locks and keeps times in
@@ -162,6 +167,38 @@ class LocalStore(ConditionalStore, ListableStore):
     def _set(self, key: str, value: Value) -> None:
         self._write(key, value, ..., "set")
 
+    def _set_values(self, key_values: Iterable[tuple[str, Value]]) -> None:
+        if self.durable:  # whoever waits for the disk saves nothing by it
+            super()._set_values(key_values)
+            return
+        batch = Batch(self._tree, self.clock.now_ns, self._set)
+        try:
+            for key, value in key_values:
+                batch.add(key, value)
+                self._seen = True
+        finally:  # what came before an error is stored
+            batch.flush()
+
+    def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
+        start, part = changes[0]
+        if len(changes) == 1 and in_one_word(start, len(part)) and self._set_word(key, start, part):
+            return
+        super()._set_ranges(key, changes)
+
+    def _set_word(self, key: str, start: int, part: Value) -> bool:
+        directory, _, name = key.rpartition("/")
+        try:
+            folder = self._tree.open_directory(directory)
+        except OSError:
+            return False
+        try:
+            now = self.clock.now_ns
+            return write_word(folder, name.encode(), start, part, now, durable=self.durable)
+        except OSError as error:
+            self._fail(error, "set_partial_values", key)
+        finally:
+            os.close(folder)
+
     def _erase(self, key: str) -> None:
         self._remove(key, ..., "erase")
 
@@ -200,11 +237,12 @@ class LocalStore(ConditionalStore, ListableStore):
         raise StoreError(f"{key!r} is erased by others all the time", store=self, op=op, key=key)
 
     def _write_once(self, directory: str, name: bytes, value: Value, expected: Expected) -> str:
-        try:
-            folder = self._tree.open_directory(directory)
-        except (FileNotFoundError, NotADirectoryError):
-            if isinstance(expected, str):
+        if isinstance(expected, str):
+            try:
+                folder = self._tree.open_directory(directory)
+            except (FileNotFoundError, NotADirectoryError):
                 raise VersionMismatchError from None
+        else:
             folder = self._tree.make_directory(directory)
         try:
             now = self.clock.now_ns
@@ -263,11 +301,7 @@ class LocalStore(ConditionalStore, ListableStore):
 
     def _list_dir(self, prefix: str) -> Sequence[str]:
         try:
-            return [
-                f"{path}/" if is_directory else path
-                for path, is_directory in self._tree.entries(prefix[:-1])
-                if not is_directory or self._tree.holds_value(path)
-            ]
+            return self._tree.children(prefix[:-1])
         except OSError as error:
             self._fail(error, "list_dir", prefix)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -198,3 +199,37 @@ def set_and_erase(store: Any, key: str, times: int) -> None:
         store.set(key, b"%d" % turn)
         assert bytes(store.get(key)) == b"%d" % turn
         store.erase(key)
+
+
+def count_words(store: Any, key: str, index: int, times: int) -> None:
+    """Count up in one word of a value, as often as told, by writing just that word."""
+    for number in range(times):
+        (word,) = store.get_partial_values([(key, 8 * index, 8)])
+        assert int.from_bytes(bytes(word), "big") == number
+        store.set_partial_values([(key, 8 * index, (number + 1).to_bytes(8, "big"))])
+
+
+def count_in_whole(store: Any, key: str, index: int, times: int) -> None:
+    """Count up in one word of a value, as often as told, by compare-and-set of all of it."""
+    for number in range(times):
+        while True:
+            value, version = store.get_versioned(key)
+            changed = bytearray(value)
+            assert int.from_bytes(changed[8 * index : 8 * index + 8], "big") == number
+            changed[8 * index : 8 * index + 8] = (number + 1).to_bytes(8, "big")
+            try:
+                store.compare_and_set(key, changed, version)
+                break
+            except ConflictError:
+                continue
+
+
+def run_processes(method: str, work: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
+    """Run one process for each of the arguments, and see that all succeed."""
+    context = multiprocessing.get_context(method)
+    processes = [context.Process(target=work, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(processes)

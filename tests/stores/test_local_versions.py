@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import FakeClock, count_up, fail_with, files, set_and_erase
+from store_samples import FakeClock, count_up, fail_with, files, run_processes, set_and_erase
 
 from storekit.errors import ConflictError, StoreError, UnsupportedError
 from storekit.stores import LocalStore, _files
@@ -73,17 +72,6 @@ def test_without_locks_all_but_compare_and_set_works(
     monkeypatch.setattr(_files.fcntl, "flock", fail_with(errno.EIO))
     with pytest.raises(StoreError, match="EIO"):
         store.set("c", b"1")
-
-
-def run_processes(method: str, work: Callable[..., None], *arguments: tuple[Any, ...]) -> None:
-    """Run one process for each of the arguments, and see that all succeed."""
-    context = multiprocessing.get_context(method)
-    processes = [context.Process(target=work, args=each) for each in arguments]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * len(processes)
 
 
 BOTH = pytest.mark.parametrize("method", ["fork", "spawn"])

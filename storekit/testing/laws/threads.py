@@ -54,6 +54,26 @@ class ThreadLaws(Laws):
 
         run_at_once(*(partial(write, value) for value in valid), read, read, read)
 
+    def test_a_reader_never_sees_half_a_part(self, store: AnyStore) -> None:
+        """While a few bytes of a value are rewritten, every read gives them as written together."""
+        need(store, ReadableStore, WritableStore)
+        store.set("a", bytes(1000))
+
+        def write() -> None:
+            for number in range(4 * self.rounds):
+                store.set_partial_values([("a", 404, bytes([number % 256]) * 4)])
+
+        def read() -> None:
+            for _ in range(self.rounds):
+                for part in (
+                    *store.get_partial_values([("a", 404, 4), ("a", 401, 100), ("a", -600, 9)]),
+                    store.get("a"),
+                ):
+                    inside = {4: 0, 100: 3, 9: 4, 1000: 404}[len(part)]
+                    assert len(set(bytes(part[inside : inside + 4]))) == 1
+
+        run_at_once(write, read, read)
+
     def test_threads_set_and_erase_one_key(self, store: AnyStore) -> None:
         """A key that some set and others erase is always either absent or whole."""
         need(store, ReadableStore, WritableStore)
