@@ -20,10 +20,12 @@ from typing import Self
 
 import numpy as np
 
-from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.base import ArrayBytesCodec, check_keys
 from storekit.codecs.blosc import blosc_rate
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.config import get_choice, get_int, get_shape
 from storekit.codecs.scratch import borrow, give_back
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.frames.b2nd import MAX_NDIM
 from storekit.frames.chunk import MAX_CHUNK, backend, unchecked_decompress_into

@@ -15,8 +15,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from storekit.codecs.base import BytesBytesCodec, ChunkSpec, check_keys
+from storekit.codecs.base import BytesBytesCodec, check_keys
 from storekit.codecs.config import get_choice, get_int
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError, MissingExtraError
 from storekit.frames.chunk import check_chunk, decompress_into
 from storekit.typing import JSON, Value

@@ -14,8 +14,10 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.base import ArrayBytesCodec, check_keys
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.config import get_choice
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Box, Part, Points, take

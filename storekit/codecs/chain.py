@@ -12,14 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from storekit.codecs.base import (
-    ArrayArrayCodec,
-    BytesBytesCodec,
-    ChunkCoder,
-    ChunkSpec,
-    joint_rate,
-)
+from storekit.codecs.base import ArrayArrayCodec, BytesBytesCodec
+from storekit.codecs.coder import ChunkCoder, joint_rate
 from storekit.codecs.scratch import borrow, give_back
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, StorekitError
 from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Part, take

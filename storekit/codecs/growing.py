@@ -11,7 +11,7 @@ from threading import Lock
 
 import numpy as np
 
-from storekit.codecs.base import ChunkSpec
+from storekit.codecs.spec import ChunkSpec
 from storekit.typing import AnyArray, Value
 
 __all__ = ["EMPTY", "GrowingShard"]

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from storekit.codecs.b2nd import CNAMES, SHUFFLES, FrameCoder
-from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.base import ArrayBytesCodec, check_keys
 from storekit.codecs.blosc import BloscChunks, blosc_rate
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.config import get_int, get_shape
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.frames.chunk import MAX_CHUNK, backend
 from storekit.frames.grid import default_blocks

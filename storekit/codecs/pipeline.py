@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from storekit.codecs.base import (
-    ArrayArrayCodec,
-    ArrayBytesCodec,
-    BytesBytesCodec,
-    ChunkCoder,
-    ChunkSpec,
-    Codec,
-    within,
-)
+from storekit.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec, within
 from storekit.codecs.chain import Compressed, Guarded, Rearranged
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.registry import codec_from_json, codec_to_json, preset
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.typing import JSON
 

@@ -14,14 +14,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TypeVar
 
-from storekit.codecs.base import (
-    ArrayArrayCodec,
-    ArrayBytesCodec,
-    BytesBytesCodec,
-    ChunkSpec,
-    Codec,
-    within,
-)
+from storekit.codecs.base import ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec, Codec, within
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.typing import JSON
 

@@ -13,12 +13,14 @@ from typing import Self
 
 import numpy as np
 
-from storekit.codecs.base import ArrayBytesCodec, ChunkCoder, ChunkSpec, Codec, check_keys
+from storekit.codecs.base import ArrayBytesCodec, Codec, check_keys
 from storekit.codecs.bytes import BytesCodec
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.crc32c import Crc32cCodec
 from storekit.codecs.growing import EMPTY
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.shards import ShardCoder
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.typing import JSON, Shape
 

@@ -19,8 +19,9 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from storekit.codecs.base import ChunkCoder, ChunkSpec
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.growing import EMPTY, GrowingShard
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.keys import resolve_range
 from storekit.pool import share

@@ -13,7 +13,8 @@ from typing import Self
 
 import numpy as np
 
-from storekit.codecs.base import ArrayArrayCodec, ChunkSpec, check_keys
+from storekit.codecs.base import ArrayArrayCodec, check_keys
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.selection.part import Mesh, Part, Points
 from storekit.typing import JSON, AnyArray

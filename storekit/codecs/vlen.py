@@ -15,7 +15,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from storekit.codecs.base import GIL_HELD, ArrayBytesCodec, ChunkCoder, ChunkSpec, check_keys
+from storekit.codecs.base import ArrayBytesCodec, check_keys
+from storekit.codecs.coder import GIL_HELD, ChunkCoder
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.selection.part import Part, take
 from storekit.typing import JSON, AnyArray, Value

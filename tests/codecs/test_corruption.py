@@ -13,7 +13,7 @@ from codec_samples import Fetcher, bound, configured, random_chunk, same
 
 from storekit.codecs import ChunkCoder, Pipeline
 from storekit.codecs.b2nd import B2ndCodec
-from storekit.codecs.base import ChunkSpec
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError
 from storekit.typing import AnyArray
 

@@ -22,7 +22,7 @@ from storekit.codecs import (
     ChunkSpec,
     Pipeline,
 )
-from storekit.codecs.base import GIL_HELD
+from storekit.codecs.coder import GIL_HELD
 from storekit.errors import CodecError, ConnectionLostError, KeyNotFoundError, MetadataError
 from storekit.selection.part import Part, Points, take
 from storekit.typing import JSON, AnyArray, ByteRange, Value

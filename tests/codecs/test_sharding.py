@@ -21,12 +21,14 @@ from index_samples import index_expressions, numbered, orthogonal, outer
 from numpy.dtypes import StringDType
 
 from storekit.clock import REAL_CLOCK
-from storekit.codecs.base import BytesBytesCodec, ChunkCoder, ChunkSpec, Codec
+from storekit.codecs.base import BytesBytesCodec, Codec
 from storekit.codecs.bytes import BytesCodec
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.crc32c import Crc32cCodec
 from storekit.codecs.gzip import GzipCodec
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.sharding import ShardingCodec
+from storekit.codecs.spec import ChunkSpec
 from storekit.codecs.transpose import TransposeCodec
 from storekit.codecs.vlen import VlenUtf8Codec
 from storekit.codecs.zstd import ZstdCodec

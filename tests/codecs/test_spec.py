@@ -88,3 +88,15 @@ def test_no_big_temporary() -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1 << 20
+
+
+@pytest.mark.parametrize("place", [(0, 0), (20, 30), (39, 59), (1, 2), (39, 0)])
+def test_one_element_is_enough(place: tuple[int, int]) -> None:
+    """A chunk of the fill value but for one element, wherever it is, is not one of it."""
+    spec = ChunkSpec((40, 60), np.dtype("f4"), np.float32(0))
+    for name, chunk in layouts(spec.full()).items():
+        chunk[place] = 1
+        assert not spec.is_fill(chunk), name
+        assert spec.is_fill(chunk[:0]), name
+        chunk[place] = 0
+        assert spec.is_fill(chunk), name
