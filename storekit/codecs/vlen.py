@@ -65,11 +65,11 @@ class VlenUtf8Codec(_VlenCodec):
 
     def pack(self, items: list[Any]) -> list[bytes]:
         """In UTF-8."""
-        return [item.encode() for item in items]
+        return list(map(str.encode, items))
 
     def unpack(self, items: list[bytes]) -> list[Any]:
         """From UTF-8; nothing else is accepted."""
-        return [item.decode() for item in items]
+        return list(map(bytes.decode, items))
 
 
 class VlenBytesCodec(_VlenCodec):
@@ -80,7 +80,7 @@ class VlenBytesCodec(_VlenCodec):
 
     def pack(self, items: list[Any]) -> list[bytes]:
         """As they are."""
-        return [bytes(memoryview(item)) for item in items]
+        return [item if type(item) is bytes else bytes(memoryview(item)) for item in items]
 
     def unpack(self, items: list[bytes]) -> list[Any]:
         """As they are."""
@@ -101,7 +101,7 @@ class _VlenCoder(ChunkCoder):
         except (AttributeError, TypeError, UnicodeEncodeError) as error:
             raise self._error(f"only {self._codec.item.__name__}", error) from error
         pieces = [_LENGTH.pack(self._count)] * (1 + 2 * len(items))
-        pieces[1::2] = map(_LENGTH.pack, map(len, items))
+        pieces[1::2] = np.fromiter(map(len, items), "<u4", len(items)).view("V4").tolist()
         pieces[2::2] = items
         return b"".join(pieces)
 
