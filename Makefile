@@ -30,8 +30,9 @@ format: $(VENV)/.dev ## Apply the format and the safe lint fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-bench: $(VENV)/.bench ## storekit beside its peers and the bare loop, minutes
-	$(PY) -m benchmarks --json bench.json
+bench: $(VENV)/.bench ## storekit beside its peers and the bare loop, minutes; writes the page
+	$(PY) -m benchmarks --parts times memory profile growth --json bench.json
+	$(PY) -m benchmarks.page bench.json
 
 bench-quick: $(VENV)/.bench ## The same on smaller data, under a minute
 	$(PY) -m benchmarks --quick

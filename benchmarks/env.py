@@ -32,6 +32,14 @@ class Sizes:
     updates: int
     frames: int
     nodes: int
+    edge: int
+    """Of the chunks in the memory table, in elements."""
+    grown: int
+    """The most chunks or nodes of the growth plots."""
+    share: float
+    """Seconds that one count may take a peer in the growth plots."""
+    sampled: float
+    """Seconds of each bulk read that the profile sees."""
     seconds: float
     """For all rounds of one row; at least three rounds are run."""
     rounds: int
@@ -48,7 +56,11 @@ FULL = Sizes(
     updates=50,
     frames=50,
     nodes=1000,
-    seconds=8.0,
+    edge=96,
+    grown=1_000_000,
+    share=2.0,
+    sampled=1.0,
+    seconds=5.0,
     rounds=11,
 )
 QUICK = Sizes(
@@ -61,6 +73,10 @@ QUICK = Sizes(
     updates=10,
     frames=10,
     nodes=100,
+    edge=64,
+    grown=1_000,
+    share=1.0,
+    sampled=0.2,
     seconds=0.5,
     rounds=5,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Iterable
@@ -13,7 +14,16 @@ from benchmarks.adapters import Adapter, UnsupportedError
 from benchmarks.env import Env
 from benchmarks.workloads import Trial, Workload
 
-__all__ = ["Cell", "Row", "measure"]
+__all__ = [
+    "Cell",
+    "Row",
+    "cores",
+    "describe",
+    "measure",
+    "process_memory",
+    "reset_peak",
+    "run_round",
+]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -61,6 +71,13 @@ class Row:
     cells: dict[str, Cell]
 
 
+def cores() -> int:
+    """How many this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def measure(workload: Workload, adapters: Iterable[Adapter], env: Env) -> Row:
     """
     Prepare every library's trial, then run them in turns until the row's time is spent.
@@ -73,51 +90,53 @@ def measure(workload: Workload, adapters: Iterable[Adapter], env: Env) -> Row:
     for adapter in adapters:
         try:
             trials[adapter.name] = workload.prepare(env, adapter)
-            _run(trials[adapter.name], Cell())
+            run_round(trials[adapter.name], Cell())
             cells[adapter.name] = Cell()
         except UnsupportedError:
             trials.pop(adapter.name, None)
         except Exception as error:  # noqa: BLE001 - one library's failure is not the run's
             trials.pop(adapter.name, None)
-            cells[adapter.name] = Cell(failure=_describe(error))
+            cells[adapter.name] = Cell(failure=describe(error))
     deadline = time.perf_counter() + env.sizes.seconds
     for done in range(env.sizes.rounds):
         if done >= 3 and time.perf_counter() > deadline:
             break
         for name in _rotated(list(trials), done):
             try:
-                _run(trials[name], cells[name])
+                run_round(trials[name], cells[name])
             except Exception as error:  # noqa: BLE001
                 del trials[name]
-                cells[name].failure = _describe(error)
+                cells[name].failure = describe(error)
     env.clear()
     return Row(workload.name, workload.unit, cells)
 
 
-def _run(trial: Trial, cell: Cell) -> None:
+def run_round(trial: Trial, cell: Cell) -> None:
+    """Run a trial once, check the result, and add to the cell what it took."""
     given = trial.setup()
     gc.collect()
-    size = _reset_peak()
+    size = reset_peak()
     cpu, start = time.process_time(), time.perf_counter()
     result = trial.run(given)
     elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
     if size is not None:
-        cell.peak.append(_memory("VmHWM") - size)
+        cell.peak.append(process_memory("VmHWM") - size)
     trial.check(result)
     cell.seconds.append((trial.seconds(result) if trial.seconds else elapsed) / trial.count)
     cell.cpu.append(cpu / trial.count)
 
 
-def _reset_peak() -> int | None:
+def reset_peak() -> int | None:
     """Let the peak start here, and return the size of the process; None where that is not known."""
     try:
         _CLEAR.write_text("5")
-        return _memory("VmRSS")
+        return process_memory("VmRSS")
     except OSError:
         return None
 
 
-def _memory(field: str) -> int:
+def process_memory(field: str) -> int:
+    """Bytes of this process: `VmRSS` for now, `VmHWM` for the most since `reset_peak`."""
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) << 10
 
@@ -127,5 +146,6 @@ def _rotated(names: list[str], by: int) -> list[str]:
     return names[start:] + names[:start]
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
+    """What stands in a cell that failed."""
     return f"{type(error).__name__}: {error}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import pytest
 
 pytest.importorskip("deflate", reason="the benchmarks need the `bench` extra")
 
-from benchmarks import report
+from benchmarks import memory, page, plots, report
 from benchmarks.__main__ import main
 from benchmarks.adapters import Handle, UnsupportedError, load
 from benchmarks.adapters.limit import Limit
+from benchmarks.adapters.storekit import Storekit
 from benchmarks.data import field
 from benchmarks.env import QUICK, Env, environment
-from benchmarks.layout import CODECS, Layout
+from benchmarks.growth import measure_growth
+from benchmarks.layout import B2ND, CODECS, Layout
 from benchmarks.measure import Cell, Row, measure
-from benchmarks.workloads import WORKLOADS, Trial, Workload, WrongResultError
+from benchmarks.profile import KINDS, shares
+from benchmarks.workloads import WORKLOADS, Trial, Workload, WrongResultError, tree
 from benchmarks.workloads.base import expect
 
 TINY = dataclasses.replace(
@@ -32,6 +36,10 @@ TINY = dataclasses.replace(
     updates=2,
     frames=1,
     nodes=3,
+    edge=32,
+    grown=100,
+    share=0.0,
+    sampled=0.1,
     seconds=0.0,
     rounds=2,
 )
@@ -62,6 +70,104 @@ def test_every_row_runs_the_bare_loop(env: Env) -> None:
     rows = [measure(workload, [Limit()], env) for workload in WORKLOADS]
     assert report.failures(rows) == []
     assert [row.name for row in rows if not row.cells] == ["import and first read, beyond numpy"]
+
+
+@pytest.mark.parametrize("codec", B2ND)
+def test_limit_reads_the_frames_that_storekit_writes(env: Env, codec: str) -> None:
+    """The bare loop finds the chunk within a frame, checksums or not."""
+    layout = Layout((40, 33, 20), (16, 16, 16), codec)
+    path = env.fresh()
+    Storekit().create(path, layout).write(..., field(layout.shape))
+    expect(Limit().open(path, layout).read(...), field(layout.shape))
+
+
+@pytest.mark.parametrize("name", ["storekit", "limit", "blosc2"])
+def test_one_chunk_survives_its_frame(name: str) -> None:
+    """Every coder of single chunks gives back what it was given."""
+    ((adapter,), _) = load([name])
+    coder = adapter.frames(Layout((8, 8, 8), (8, 8, 8), "b2nd lz4"))
+    chunk = field((8, 8, 8))
+    expect(coder.decode(coder.encode(chunk)), chunk)
+
+
+def test_zarr_python_uses_the_pipeline_of_its_column(env: Env) -> None:
+    """The fused pipeline stays with the arrays opened under its name, and reads what is there."""
+    module = pytest.importorskip("benchmarks.adapters.zarr_fused", exc_type=ImportError)
+    layout = Layout((40, 33, 20), (16, 16, 16), "lz4")
+    handles = [
+        module.ZarrFused().open(env.stored(Limit(), layout), layout),
+        module.ZarrFused().load(env.files(layout), layout),
+    ]
+    for handle in handles:
+        pipeline = type(handle._array.async_array.codec_pipeline).__name__
+        assert pipeline == "FusedCodecPipeline"
+        expect(handle.read(...), field(layout.shape))
+
+
+def test_documents_for_the_first_time_differ_from_round_to_round() -> None:
+    """No two trees that count as unseen have a shape in common."""
+    one, other = (set(tree.members(50, unseen=True).values()) for _ in range(2))
+    assert len(one | other) == 100
+
+
+def test_growth_counts_up_to_the_end_for_storekit_only(env: Env) -> None:
+    """storekit and the bare loop have a point for each count; a peer that takes long has one."""
+
+    class Peer(Limit):
+        name = "peer"
+
+    series = measure_growth([Storekit(), Limit(), Peer()], env)
+    assert report.growth_failures(series) == []
+    for entry in series:
+        lines = {name: [n for n, _ in points] for name, points in entry["lines"].items()}
+        assert lines["storekit"] == lines["limit"] == [10, 100]
+        assert lines["peer"] == [10]
+        assert all(seconds > 0 for points in entry["lines"].values() for _, seconds in points)
+
+
+@pytest.mark.parametrize("number", [0, -1], ids=["read", "write in shards"])
+def test_memory_is_what_the_process_grew_beyond_the_output(
+    env: Env, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """A process of its own tells by how much it grew, and that the result was right."""
+    row = memory.ROWS[number]
+    monkeypatch.setattr(memory, "ROWS", [row])
+    found = memory.measure_memory([Limit()], env)[row.name]
+    assert found["unit"] == 4 * 32**3
+    grown = found["cells"]["limit"]
+    if isinstance(grown, str):
+        pytest.skip(grown)
+    assert abs(grown) < 16 * found["unit"]
+
+
+def test_a_failure_in_a_process_of_its_own_is_reported(
+    env: Env, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a library did wrong stands in its cell of the memory table."""
+    monkeypatch.setattr(memory, "ROWS", memory.ROWS[:1])
+    monkeypatch.setattr(memory, "_stored", lambda *_: env.disk / "nothing")
+    found = memory.measure_memory([Limit()], env)
+    (failure,) = report.memory_failures(found)
+    assert failure.startswith("read, uncompressed: limit: FileNotFoundError")
+    assert "FAILED" in report.memory(found, ["limit"])
+
+
+def test_samples_count_for_what_was_running() -> None:
+    """A sample belongs to its innermost function, unless a thread waits for another there."""
+    leaves = {
+        "codec": ["LZ4_decompress_safe (/lib/blosc2_ext.abi3.so)", "main (/bin/python3.12)"],
+        "copy": ["__memmove_avx512_unaligned_erms (/lib/libc.so.6)"],
+        "system": ["clear_page_erms ([kernel.kallsyms])", "main (/bin/python3.12)"],
+        "locks": ["_raw_spin_lock ([kernel.kallsyms])", "futex_wake ([kernel.kallsyms])"],
+        "Python": ["_PyEval_EvalFrameDefault (/lib/libpython3.11.so.1.0)"],
+    }
+    sample = "\n\n".join(
+        "\n".join(f"\t    7f00{i:x} {frame}" for i, frame in enumerate(frames))
+        for frames in leaves.values()
+    )
+    copies = "\n\n\t  7f _contig_to_contig (/lib/_multiarray_umath.cpython-312-x86_64.so)\n"
+    found = shares(sample + copies)
+    assert found == {kind: 2 / 6 if kind == "copy" else 1 / 6 for kind in KINDS}
 
 
 def test_wrong_result_is_a_failure(env: Env) -> None:
@@ -123,3 +229,58 @@ def test_json_keeps_every_sample(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert row["name"] == rows
     assert len(row["cells"]["limit"]["seconds"]) >= 3
     assert rows in capsys.readouterr().out
+
+
+def test_a_page_is_filled_between_its_markers_only() -> None:
+    """What stands around the markers stays, and filling twice changes nothing more."""
+    text = "by hand\n<!-- bench: a -->\nold\n<!-- end: a -->\nby hand\n"
+    filled = page.fill(text, {"a": r"\1 new"})
+    assert filled == "by hand\n<!-- bench: a -->\n\n\\1 new\n\n<!-- end: a -->\nby hand\n"
+    assert page.fill(filled, {"a": r"\1 new"}) == filled
+    with pytest.raises(ValueError, match="0 places for 'b'"):
+        page.fill(text, {"b": "new"})
+
+
+def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
+    """Every part of a run has a place in the page, and the pictures stand where it shows them."""
+    seconds = {"storekit": 2e-3, "limit": 1e-3, "tensorstore": 4e-3}
+    rows = [Row("read", "ms", {name: Cell([s] * 3, [s] * 3) for name, s in seconds.items()})]
+    panel = {"lines": {"storekit": [(10, 1e-6), (100, 1e-6)]}, "failures": {}}
+    run = {
+        "machine": "a machine",
+        "versions": {"tensorstore": "1.0"},
+        "absent": {"zarrs": "not there"},
+        "columns": list(seconds),
+        "rows": report.as_json(rows),
+        "memory": {"read": {"unit": 1 << 20, "cores": 2, "cells": {"limit": 3 << 20}}},
+        "growth": [{"name": f"of {of}", "of": of, **panel} for of in ("chunks", "nodes")],
+        "profile": {"read": dict.fromkeys(KINDS, 0.2)},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    target = tmp_path / "docs" / "explanations" / "performance.md"
+    target.parent.mkdir(parents=True)
+    target.write_text(page.PAGE.read_text())
+    assert page.main([str(tmp_path / "run.json"), "--page", str(target)]) == 0
+    text = target.read_text()
+    for line in (
+        "absent: zarrs (not there)",
+        "| read (ms) | 2 ±0% | 1 ±0% | 4 ±0% | 0.50 (tensorstore) | 0.50 (tensorstore) | 2.00 |",
+        "| read (ms) | 2 | 1 | 4 |",
+        "| read (1 MiB) | - | 3, 1.50 | - |",
+        "| of chunks | 1 | 1 |",
+        "| read | 60.0% | 20.0% | 20.0% | 20.0% | 20.0% | 20.0% |",
+    ):
+        assert line in text
+    shown = re.findall(r"!\[.*\]\((.*)\)", text)
+    assert len(shown) == 3
+    assert all((target.parent / picture).is_file() for picture in shown)
+
+
+def test_a_picture_of_the_same_run_is_the_same_file(tmp_path: Path) -> None:
+    """A picture depends on the run alone, so that a new one in the history means new figures."""
+    rows = [Row("read", "ms", {name: Cell([1e-3] * 3) for name in ("storekit", "limit")})]
+    files = [tmp_path / name for name in ("one.svg", "two.svg")]
+    for file in files:
+        plots.draw_ratios(rows, file)
+    assert files[0].read_text() == files[1].read_text()
+    assert "<svg" in files[0].read_text()

@@ -106,6 +106,10 @@ class Adapter(ABC):
         """Make a group with empty arrays in it."""
         raise UnsupportedError
 
+    def open_member(self, path: Path, name: str, layout: Layout) -> Handle:
+        """Open one array of a group."""
+        return self.open(path / name, layout)
+
     def list_tree(self, path: Path) -> dict[str, Shape]:
         """Open a group and name its arrays with their shapes."""
         raise UnsupportedError

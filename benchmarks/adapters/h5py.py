@@ -22,9 +22,9 @@ _FILTERS: dict[str, dict[str, Any]] = {
 
 
 class _Handle(Handle):
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, name: str = "data") -> None:
         self._file = file
-        self._array = file["data"]
+        self._array = file[name]
 
     @property
     def shape(self) -> Shape:
@@ -64,6 +64,10 @@ class H5py(Adapter):
             for name, layout in members.items():
                 chunks = tuple(map(min, layout.shape, layout.chunks))
                 file.create_dataset(name, layout.shape, DTYPE, chunks=chunks)
+
+    def open_member(self, path: Path, name: str, layout: Layout) -> Handle:
+        """Open the file, and one dataset of it."""
+        return _Handle(h5py.File(path, "r"), name)
 
     def list_tree(self, path: Path) -> dict[str, Shape]:
         """Through the mapping that a file is."""

@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 import storekit as sk
-from benchmarks.adapters.base import Adapter, FrameCoder, Handle, Selection, Shape
+from benchmarks.adapters.base import (
+    Adapter,
+    FrameCoder,
+    Handle,
+    Selection,
+    Shape,
+    UnsupportedError,
+)
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document
 from storekit.codecs import ChunkSpec, Pipeline
@@ -84,12 +91,15 @@ class StorekitMemory(Adapter):
         self._stores: dict[Path, sk.MemoryStore] = {}
 
     def open(self, path: Path, layout: Layout) -> Handle:
-        """Open a member of a tree."""
-        return _Handle(sk.open_zarr(self._stores[path.parent], path.name))
+        raise UnsupportedError
+
+    def open_member(self, path: Path, name: str, layout: Layout) -> Handle:
+        """By its path in the store."""
+        return _Handle(sk.open_zarr(self._stores[path], name))
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """In a new store."""
-        self._stores = {path: sk.MemoryStore()}
+        self._stores[path] = sk.MemoryStore()
         _create_tree(self._stores[path], members)
 
     def list_tree(self, path: Path) -> dict[str, Shape]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import TypeAlias
 
 from benchmarks.adapters import Adapter, UnsupportedError
 from benchmarks.adapters.base import Shape
@@ -10,54 +12,87 @@ from benchmarks.env import Env, reference
 from benchmarks.layout import Layout, group_document, write_json
 from benchmarks.workloads.base import Trial, Workload, WrongResultError
 
-__all__ = ["WORKLOADS"]
+__all__ = ["WORKLOADS", "create", "expect_members", "members"]
 
 
-def _members(env: Env) -> dict[str, Layout]:
-    """Arrays that differ in shape, so that an array taken for another one shows."""
-    return {f"a{i:05}": Layout((64, 1 + i), (64, 64)) for i in range(env.sizes.nodes)}
+Members: TypeAlias = dict[str, Layout]
+
+_calls = itertools.count(1)
 
 
-def _check(env: Env, found: dict[str, Shape]) -> None:
-    wanted = {name: layout.shape for name, layout in _members(env).items()}
-    if found != wanted:
+def members(count: int, *, unseen: bool = False) -> Members:
+    """
+    Arrays that differ in shape, so that an array taken for another one shows.
+
+    Args:
+        count: How many.
+
+        unseen: Whether no call may have made arrays of the same shapes: a library that remembers
+            what it has parsed meets new documents.
+    """
+    start = 1 + (next(_calls) << 20 if unseen else 0)
+    return {f"a{i:05}": Layout((64, start + i), (64, 64)) for i in range(count)}
+
+
+def expect_members(found: dict[str, Shape], wanted: Members) -> None:
+    """Raise `WrongResultError` unless these are the names and the shapes."""
+    if found != {name: layout.shape for name, layout in wanted.items()}:
         raise WrongResultError(f"{len(found)} nodes instead of {len(wanted)}, or other shapes")
 
 
-def _create(env: Env, adapter: Adapter) -> Trial:
-    members = _members(env)
+def create(env: Env, adapter: Adapter) -> Trial:
+    """Make a group and its arrays."""
+    wanted = members(env.sizes.nodes)
     path = env.fresh()
     return Trial(
         setup=lambda: env.remove(path),
-        run=lambda _: adapter.create_tree(path, members),
-        check=lambda _: _check(env, reference(adapter).list_tree(path)),
-        count=len(members),
+        run=lambda _: adapter.create_tree(path, wanted),
+        check=lambda _: expect_members(reference(adapter).list_tree(path), wanted),
+        count=len(wanted),
     )
 
 
-def _list_tree(path: Path, env: Env, adapter: Adapter) -> Trial:
+def _list_tree(path: Path, wanted: Members, adapter: Adapter) -> Trial:
     return Trial(
         setup=lambda: path,
         run=adapter.list_tree,
-        check=lambda found: _check(env, found),
-        count=env.sizes.nodes,
+        check=lambda found: expect_members(found, wanted),
+        count=len(wanted),
     )
 
 
 def _list(env: Env, adapter: Adapter) -> Trial:
     path = env.fresh()
-    reference(adapter).create_tree(path, _members(env))
-    return _list_tree(path, env, adapter)
+    wanted = members(env.sizes.nodes)
+    reference(adapter).create_tree(path, wanted)
+    return _list_tree(path, wanted, adapter)
+
+
+def _list_unseen(env: Env, adapter: Adapter) -> Trial:
+    path = env.fresh()
+
+    def setup() -> Members:
+        env.remove(path)
+        wanted = members(env.sizes.nodes, unseen=True)
+        reference(adapter).create_tree(path, wanted)
+        return wanted
+
+    return Trial(
+        setup=setup,
+        run=lambda wanted: (adapter.list_tree(path), wanted),
+        check=lambda result: expect_members(*result),
+        count=env.sizes.nodes,
+    )
 
 
 def _list_consolidated(env: Env, adapter: Adapter) -> Trial:
     if not adapter.reads_consolidated:
         raise UnsupportedError
     path = env.fresh()
-    members = _members(env)
-    reference(adapter).create_tree(path, members)
-    write_json(path, group_document(members))
-    return _list_tree(path, env, adapter)
+    wanted = members(env.sizes.nodes)
+    reference(adapter).create_tree(path, wanted)
+    write_json(path, group_document(wanted))
+    return _list_tree(path, wanted, adapter)
 
 
 def _open(env: Env, adapter: Adapter) -> Trial:
@@ -77,9 +112,31 @@ def _open(env: Env, adapter: Adapter) -> Trial:
     )
 
 
+def _open_unseen(env: Env, adapter: Adapter) -> Trial:
+    path = env.fresh()
+
+    def setup() -> Members:
+        env.remove(path)
+        wanted = members(env.sizes.updates, unseen=True)
+        reference(adapter).create_tree(path, wanted)
+        return wanted
+
+    return Trial(
+        setup=setup,
+        run=lambda wanted: (
+            {n: adapter.open_member(path, n, layout).shape for n, layout in wanted.items()},
+            wanted,
+        ),
+        check=lambda result: expect_members(*result),
+        count=env.sizes.updates,
+    )
+
+
 WORKLOADS = [
-    Workload("tree of arrays: create", "us", _create),
+    Workload("tree of arrays: create", "us", create),
     Workload("tree of arrays: list", "us", _list),
+    Workload("tree of arrays: list, for the first time", "us", _list_unseen),
     Workload("tree of arrays: list, consolidated", "us", _list_consolidated),
     Workload("open one array", "us", _open),
+    Workload("open one array, for the first time", "us", _open_unseen),
 ]

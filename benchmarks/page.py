@@ -1,0 +1,81 @@
+"""
+Put a run's tables and pictures into the page: `python -m benchmarks.page bench.json`.
+
+The page is written by hand, but for what stands between `<!-- bench: NAME -->` and
+`<!-- end: NAME -->`. Of several files, later ones replace the parts that they hold; a part that no
+file holds stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots, report
+
+__all__ = ["fill", "main"]
+
+PAGE = Path(__file__).parent.parent / "docs" / "explanations" / "performance.md"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page and its pictures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="JSON")
+    parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE")
+    options = parser.parse_args(arguments)
+    run: dict[str, Any] = {}
+    for file in options.runs:
+        run |= json.loads(file.read_text())
+    options.page.write_text(fill(options.page.read_text(), _parts(run)))
+    _draw(run, options.page.parent.parent / "images")
+    return 0
+
+
+def fill(text: str, parts: Mapping[str, str]) -> str:
+    """
+    The text with new content between its markers.
+
+    Raises:
+        ValueError: If it has no place for a part.
+    """
+    for name, content in parts.items():
+        start, end = f"<!-- bench: {name} -->", f"<!-- end: {name} -->"
+        place = re.compile(f"{re.escape(start)}\n.*?{re.escape(end)}", re.DOTALL)
+        new = f"{start}\n\n{content}\n\n{end}"
+        text, found = place.subn(new.replace("\\", r"\\"), text)
+        if found != 1:
+            raise ValueError(f"{found} places for {name!r} instead of one")
+    return text
+
+
+def _parts(run: Mapping[str, Any]) -> dict[str, str]:
+    parts = {"about": report.about(run)}
+    if "rows" in run:
+        rows = report.from_json(run["rows"])
+        parts["times"] = report.times(rows, run["columns"])
+        parts["resources"] = report.resources(rows, run["columns"])
+    if "memory" in run:
+        parts["memory"] = report.memory(run["memory"], run["columns"])
+    if "growth" in run:
+        parts["growth"] = report.growth(run["growth"])
+    if "profile" in run:
+        parts["profile"] = report.profile(run["profile"])
+    return parts
+
+
+def _draw(run: Mapping[str, Any], folder: Path) -> None:
+    if "rows" in run:
+        plots.draw_ratios(report.from_json(run["rows"]), folder / "ratios.svg")
+    if "growth" in run:
+        for of in ("chunks", "nodes"):
+            plots.draw_growth(run["growth"], of, folder / f"growth-{of}.svg")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
