@@ -21,8 +21,9 @@ __all__ = ["RESERVED", "check_key", "check_prefix", "check_range", "resolve_rang
 RESERVED = ".storekit-"
 """No segment may begin so: stores keep their temporary files and locks under such names."""
 
-_SEGMENT = r"(?!\.+(?:/|\Z)|\.storekit-)[^/\0]{1,255}"
-_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*\Z")
+# Looks ahead only behind a dot, and never back.
+_SEGMENT = r"(?:[^/\0.]|\.(?!\.*(?:/|\Z)|storekit-))[^/\0]{0,254}+"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+\Z")
 MAX_SEGMENT, MAX_KEY = 255, 1024
 
 

@@ -12,7 +12,7 @@ from storekit.typing import Value
 
 __all__ = ["Batch"]
 
-_COUNT = 64
+_COUNT = 16  # of 64 values, those that must be copied would fall out of the cache: 6 us each
 _SMALL = 1 << 16  # bytes: beside larger ones, the 8 us for a directory and a lock are little
 
 
@@ -23,7 +23,7 @@ class Batch:
     Two threads that write chunks of 16 KiB need 25 us for each, where one by one they need 40: each
     system call hands the interpreter to the other thread, and there are half as many.
 
-    Values are kept until they are in place, 4 MiB at most: what does not work together, for
+    Values are kept until they are in place, 1 MiB at most: what does not work together, for
     whatever reason, is done one by one, which knows how to go on or what to raise.
 
     Args:

@@ -67,17 +67,17 @@ def _make_openat2() -> Callable[[bytes, int], int] | None:
         return None
     # Without `argtypes`, which cost 0.3 us a call: ctypes passes ints and bytes as they are meant.
     syscall.restype = ctypes.c_long
-    size = ctypes.sizeof(OpenHow)
-    hows: dict[int, tuple[object, object]] = {}  # by flags; read by the kernel, never changed
+    openat2_number, size = _SYS_OPENAT2, ctypes.sizeof(OpenHow)
+    # By flags; read by the kernel, never changed. The reference keeps the structure alive.
+    hows = {
+        flags: ctypes.byref(OpenHow(flags, 0, _RESOLVE_NO_SYMLINKS))
+        for flags in (READ, READ_DIRECTORY, PEEK)
+    }
 
     def openat2(path: bytes, flags: int) -> int:
-        try:
-            how, _ = hows[flags]
-        except KeyError:
-            kept = OpenHow(flags, 0, _RESOLVE_NO_SYMLINKS)
-            how, _ = hows[flags] = ctypes.byref(kept), kept
+        how = hows[flags]
         while True:
-            fd: int = syscall(_SYS_OPENAT2, _AT_FDCWD, path, how, size)
+            fd: int = syscall(openat2_number, _AT_FDCWD, path, how, size)
             if fd >= 0:
                 return fd
             number = ctypes.get_errno()
