@@ -34,9 +34,10 @@ def borrow(size: int) -> AnyArray:
 
 def give_back(buffer: AnyArray) -> None:
     """Let the thread use a borrowed buffer again; nobody may keep a view of it."""
-    if buffer.size > MAX_BYTES:
+    size = buffer.size
+    if size > MAX_BYTES:
         return
     buffers = _free.buffers
-    buffers[buffer.size] = buffer
+    buffers[size] = buffer
     if len(buffers) > MAX_BUFFERS:
         del buffers[next(iter(buffers))]  # the one unused for longest
