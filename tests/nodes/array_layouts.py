@@ -77,7 +77,7 @@ def eager(*, ranges: bool = True, threads: bool = True) -> Iterator[None]:
     always = dict.fromkeys(Latency, -(1 << 62)) if ranges else {}
     changes = [
         patch("storekit.nodes.chunkio._MIN_SAVED", always),
-        patch("storekit.codecs.sharding._SUB_READ", 0),
+        patch("storekit.codecs.shards._SUB_READ", 0),
         patch("storekit.codecs.bytes.GAP", 0),
         patch("storekit.nodes.chunkio._WAKE", 0 if threads else 1 << 62),
         patch("storekit.nodes.chunkio._CALL", 0),
