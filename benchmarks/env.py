@@ -60,7 +60,7 @@ FULL = Sizes(
     grown=1_000_000,
     share=2.0,
     sampled=1.0,
-    seconds=5.0,
+    seconds=4.0,
     rounds=11,
 )
 QUICK = Sizes(
@@ -77,7 +77,7 @@ QUICK = Sizes(
     grown=1_000,
     share=1.0,
     sampled=0.2,
-    seconds=0.5,
+    seconds=0.3,
     rounds=5,
 )
 

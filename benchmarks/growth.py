@@ -83,14 +83,17 @@ def _measure(series: Series, adapters: list[Adapter], env: Env) -> dict[str, obj
         for adapter in adapters:
             start = time.perf_counter()
             try:
-                cell = _point(series, series.prepare(count, env, adapter))
+                trial = series.prepare(count, env, adapter)
+                first = Cell()
+                run_round(trial, first)
+                taken = time.perf_counter() - start
+                cell = first if series.once else _again(trial, first)
             except UnsupportedError:
                 continue
             except Exception as error:  # noqa: BLE001 - one library's failure is not the run's
                 failures[adapter.name] = describe(error)
                 continue
             lines.setdefault(adapter.name, []).append((count, cell.median))
-            taken = time.perf_counter() - start
             if adapter.name in _TO_THE_END or 10 * taken < env.sizes.share:
                 left.append(adapter)
         adapters = left
@@ -98,15 +101,13 @@ def _measure(series: Series, adapters: list[Adapter], env: Env) -> dict[str, obj
     return {"name": series.name, "of": series.of, "lines": lines, "failures": failures}
 
 
-def _point(series: Series, trial: Trial) -> Cell:
-    """Rounds for a tenth of a second; one will do where it takes longer."""
+def _again(trial: Trial, first: Cell) -> Cell:
+    """Rounds for a tenth of a second; the first one, which warms up, counts if it took that long."""
     cell = Cell()
-    deadline = time.perf_counter() + (0 if series.once else 0.1)
-    while not cell.seconds or (time.perf_counter() < deadline and len(cell.seconds) < 11):
+    deadline = time.perf_counter() + 0.1 - first.seconds[0] * trial.count
+    while len(cell.seconds) < 10 and time.perf_counter() < deadline:
         run_round(trial, cell)
-    if len(cell.seconds) > 2:
-        del cell.seconds[0]  # it has warmed up
-    return cell
+    return cell if cell.seconds else first
 
 
 def _layout(count: int) -> Layout:
@@ -226,14 +227,15 @@ def _tree(what: str, count: int, number: int, env: Env, adapter: Adapter) -> Tre
     """A group that no library has met in this series; it is made once for all that can read it."""
     writer = reference(adapter)
     path = env.fast / f"{what}-{count}-{number}-{writer.name}"
-    wanted = _members(what, count, number, env.fast)
+    wanted = _members(count, path)
     if not path.exists():
-        writer.create_tree(path, wanted)
+        writer.plant_tree(path, wanted)
     return path, wanted
 
 
 @cache
-def _members(what: str, count: int, number: int, run: Path) -> Members:
+def _members(count: int, path: Path) -> Members:
+    """The same whenever the same path is asked for, and others at every other path."""
     return tree.members(count, unseen=True)
 
 

@@ -55,7 +55,8 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 def about(run: Mapping[str, Any]) -> str:
     """Where a run took place, with which versions, and who is absent."""
     named = [f"{name} {number}" for name, number in run["versions"].items() if name != SUBJECT]
-    lines = [f"{run['machine']}; {', '.join(named)}"]
+    small = "; small data (`--quick`)" if run["quick"] else ""
+    lines = [f"{run['machine']}; {', '.join(named)}{small}"]
     lines += [f"absent: {name} ({reason})" for name, reason in run["absent"].items()]
     return "\n\n".join(lines)
 

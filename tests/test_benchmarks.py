@@ -248,6 +248,7 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
     panel = {"lines": {"storekit": [(10, 1e-6), (100, 1e-6)]}, "failures": {}}
     run = {
         "machine": "a machine",
+        "quick": True,
         "versions": {"tensorstore": "1.0"},
         "absent": {"zarrs": "not there"},
         "columns": list(seconds),
@@ -263,6 +264,7 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
     assert page.main([str(tmp_path / "run.json"), "--page", str(target)]) == 0
     text = target.read_text()
     for line in (
+        "a machine; tensorstore 1.0; small data (`--quick`)",
         "absent: zarrs (not there)",
         "| read (ms) | 2 ±0% | 1 ±0% | 4 ±0% | 0.50 (tensorstore) | 0.50 (tensorstore) | 2.00 |",
         "| read (ms) | 2 | 1 | 4 |",

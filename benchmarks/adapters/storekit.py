@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from benchmarks.adapters.base import (
     UnsupportedError,
 )
 from benchmarks.data import Array
-from benchmarks.layout import DTYPE, Layout, array_document
+from benchmarks.layout import DTYPE, Layout, array_document, group_document
 from storekit.codecs import ChunkSpec, Pipeline
 
 __all__ = ["Storekit", "StorekitMemory"]
@@ -101,6 +102,13 @@ class StorekitMemory(Adapter):
         """In a new store."""
         self._stores[path] = sk.MemoryStore()
         _create_tree(self._stores[path], members)
+
+    def plant_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
+        """Documents in a new store; whoever creates a node has parsed its document."""
+        store = self._stores[path] = sk.MemoryStore()
+        store.set("zarr.json", json.dumps(group_document()).encode())
+        for name, layout in members.items():
+            store.set(f"{name}/zarr.json", json.dumps(array_document(layout)).encode())
 
     def list_tree(self, path: Path) -> dict[str, Shape]:
         """Through `ZarrGroup.children`."""

@@ -64,7 +64,7 @@ def _list_tree(path: Path, wanted: Members, adapter: Adapter) -> Trial:
 def _list(env: Env, adapter: Adapter) -> Trial:
     path = env.fresh()
     wanted = members(env.sizes.nodes)
-    reference(adapter).create_tree(path, wanted)
+    reference(adapter).plant_tree(path, wanted)
     return _list_tree(path, wanted, adapter)
 
 
@@ -74,7 +74,7 @@ def _list_unseen(env: Env, adapter: Adapter) -> Trial:
     def setup() -> Members:
         env.remove(path)
         wanted = members(env.sizes.nodes, unseen=True)
-        reference(adapter).create_tree(path, wanted)
+        reference(adapter).plant_tree(path, wanted)
         return wanted
 
     return Trial(
@@ -90,7 +90,7 @@ def _list_consolidated(env: Env, adapter: Adapter) -> Trial:
         raise UnsupportedError
     path = env.fresh()
     wanted = members(env.sizes.nodes)
-    reference(adapter).create_tree(path, wanted)
+    reference(adapter).plant_tree(path, wanted)
     write_json(path, group_document(wanted))
     return _list_tree(path, wanted, adapter)
 
@@ -118,7 +118,7 @@ def _open_unseen(env: Env, adapter: Adapter) -> Trial:
     def setup() -> Members:
         env.remove(path)
         wanted = members(env.sizes.updates, unseen=True)
-        reference(adapter).create_tree(path, wanted)
+        reference(adapter).plant_tree(path, wanted)
         return wanted
 
     return Trial(
