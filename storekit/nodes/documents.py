@@ -9,6 +9,7 @@ Source: RFC 8259 (JSON; a parser may ignore a byte order mark); Zarr v3 core spe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from math import isfinite
 
@@ -18,7 +19,15 @@ from storekit.codecs.base import within
 from storekit.errors import MetadataError
 from storekit.typing import JSON, Value
 
-__all__ = ["dump_document", "inside", "load_document", "named", "plain_json"]
+__all__ = [
+    "dump_document",
+    "dump_fields",
+    "inside",
+    "join_fields",
+    "load_document",
+    "named",
+    "plain_json",
+]
 
 # zarr-python writes NaN and Infinity as bare words into attributes; elsewhere they have a spelling.
 _LENIENT = ("attributes", "consolidated_metadata")
@@ -32,15 +41,11 @@ def load_document(data: Value) -> dict[str, JSON]:
         MetadataError: If the bytes are not one JSON object in UTF-8, if an object holds a key
             twice, or if a number that is not finite appears outside of attributes.
     """
-    constants: list[str] = []
-
-    def constant(word: str) -> float:
-        constants.append(word)
-        return float(word)
-
     try:
-        text = bytes(data).decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=constant)
+        text = bytes(data).decode().removeprefix("\ufeff")
+        document = _decode(text)
+        if type(document) is dict and not _is_plain(document, text):
+            document = _decode_strictly(text)
     except UnicodeDecodeError as error:
         raise MetadataError(f"the document is not UTF-8: {error.reason}") from None
     except RecursionError:
@@ -51,13 +56,7 @@ def load_document(data: Value) -> dict[str, JSON]:
         raise MetadataError(f"the document is not JSON: {error}") from None
     if type(document) is not dict:
         raise MetadataError(expected="a JSON object", found=document)
-    if constants:
-        for field in document.keys() - set(_LENIENT):
-            _refuse_constants(document[field], field)
     return document
-
-
-_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def dump_document(document: Mapping[str, JSON]) -> bytes:
@@ -67,16 +66,30 @@ def dump_document(document: Mapping[str, JSON]) -> bytes:
     Raises:
         MetadataError: With the path of what has no form in JSON.
     """
+    return join_fields(dump_fields(document))
+
+
+def dump_fields(fields: Mapping[str, JSON]) -> str:
+    """
+    A part of a metadata document: at least one field, each on a line.
+
+    Raises:
+        MetadataError: With the path of what has no form in JSON.
+    """
     try:
         # Deeper indentation is for Python's own encoder, which takes ten times as long as C's.
-        lines = (f"  {_encode(name)}: {_encode(value)}" for name, value in document.items())
-        return "{{\n{}\n}}\n".format(",\n".join(lines)).encode()
+        return ",\n".join([f"  {_encode(name)}: {_value(fields[name])}" for name in fields])
     except (TypeError, ValueError):
-        for field, value in plain_json(document).items():
+        for field, value in plain_json(fields).items():
             _refuse_constants(value, field)
         raise MetadataError("the document cannot be written as JSON") from None
     except RecursionError:
         raise MetadataError("the document is nested too deeply") from None
+
+
+def join_fields(*parts: str) -> bytes:
+    """The document that is made of these parts."""
+    return "{{\n{}\n}}\n".format(",\n".join(parts)).encode()
 
 
 def plain_json(value: object, field: str = "") -> JSON:
@@ -161,6 +174,55 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise MetadataError("the key occurs twice in one object", field=twice)
     return result
+
+
+_decode = json.JSONDecoder().decode
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+def _value(json: JSON) -> str:
+    # Most attributes are empty, and Python sets up an encoder for each call, which takes 1 us.
+    return "{}" if type(json) is dict and not json else _encode(json)
+
+
+_BARE = re.compile(r'(?<!")NaN|(?<!["-])Infinity|(?<!")-Infinity')
+
+
+def _is_plain(document: JSON, text: str) -> bool:
+    """
+    Whether a parsed document says all that its text does: no key twice, no bare ``NaN``.
+
+    In doubt it is not. A pair has a colon, so that as many pairs as colons are all that there were;
+    colons within texts are what makes for doubt. Asking so takes 1 us a document, and a hook for
+    every object 2.
+    """
+    if _pairs(document) != text.count(":"):
+        return False
+    return not (("NaN" in text or "Infinity" in text) and _BARE.search(text))
+
+
+def _decode_strictly(text: str) -> JSON:
+    constants: list[str] = []
+
+    def constant(word: str) -> float:
+        constants.append(word)
+        return float(word)
+
+    document = json.loads(text, object_pairs_hook=_unique, parse_constant=constant)
+    if constants:
+        for field in document.keys() - set(_LENIENT):
+            _refuse_constants(document[field], field)
+    return document
+
+
+def _pairs(value: JSON) -> int:
+    """How many pairs of key and value there are in all objects of a parsed document."""
+    items = value.values() if type(value) is dict else value
+    number = len(value) if type(value) is dict else 0
+    for item in items:
+        if type(item) is dict or type(item) is list:
+            number += _pairs(item)
+    return number
 
 
 def _refuse_constants(value: JSON, field: str) -> None:

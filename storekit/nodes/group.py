@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
 from storekit.errors import InvalidKeyError, NodeNotFoundError, StorekitError
@@ -74,6 +74,21 @@ class Group(Node, Mapping[str, Node]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    # Not the views of `Mapping`, which would look every child up once more, and all of them for the
+    # length that `list` asks for.
+
+    def keys(self) -> KeysView[str]:
+        """The names of the children as they are now, sorted."""
+        return self.children.keys()
+
+    def values(self) -> ValuesView[Node]:
+        """The children as they are now, sorted by name."""
+        return self.children.values()
+
+    def items(self) -> ItemsView[str, Node]:
+        """The children as they are now with their names, sorted."""
+        return self.children.items()
 
     @property
     def groups(self) -> dict[str, Group]:

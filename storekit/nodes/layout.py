@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from math import isqrt, prod
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from storekit.codecs.base import ChunkSpec, Codec
 from storekit.codecs.pipeline import Pipeline
+from storekit.codecs.registry import generation
 from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import KeyEncoding
-from storekit.nodes.dtypes import data_type_from_numpy
+from storekit.nodes.documents import dump_document, load_document
+from storekit.nodes.dtypes import data_type_from_json, data_type_from_numpy
 from storekit.nodes.fill import cast_fill
-from storekit.nodes.metadata import ArrayMetadata, parse_node
+from storekit.nodes.metadata import ArrayMetadata
 from storekit.typing import JSON, Shape
 
-__all__ = ["auto_chunks", "check_shape", "dividing_chunks", "new_document"]
+__all__ = ["auto_chunks", "check_shape", "dividing_chunks", "new_metadata"]
 
 _TARGET = 1 << 20
 """
@@ -63,22 +66,21 @@ def check_shape(
     """
     given: Any = shape
     try:
-        listed = (given,) * (1 if ndim is None else ndim) if _is_int(given) else tuple(given)
-        if any(isinstance(n, bool | np.bool_) for n in listed):
-            raise TypeError  # True is an int to Python, and "choose for me" to other libraries
-        sides = tuple(operator.index(n) for n in listed)
+        if type(given) is not tuple:  # asking a tuple would take longer than all the rest
+            given = (given,) * (1 if ndim is None else ndim) if _is_int(given) else tuple(given)
+        sides = tuple([n if type(n) is int else _side(n) for n in given])
     except TypeError:
         raise MetadataError(
-            field=field, expected="an int or a sequence of ints", found=given
+            field=field, expected="an int or a sequence of ints", found=shape
         ) from None
-    if any(not least <= n < 2**63 for n in sides):
-        raise MetadataError(field=field, expected=f"lengths from {least} to 2**63 - 1", found=given)
+    if sides and not (least <= min(sides) and max(sides) < 2**63):
+        raise MetadataError(field=field, expected=f"lengths from {least} to 2**63 - 1", found=shape)
     if ndim is not None and len(sides) != ndim:
-        raise MetadataError(field=field, expected=f"{ndim} lengths, one a dimension", found=given)
+        raise MetadataError(field=field, expected=f"{ndim} lengths, one a dimension", found=shape)
     return sides
 
 
-def new_document(
+def new_metadata(
     document: str,
     *,
     shape: Any,
@@ -90,9 +92,9 @@ def new_document(
     dimension_names: Sequence[str | None] | None,
     attributes: Mapping[str, JSON] | None,
     key_encoding: JSON,
-) -> bytes:
+) -> ArrayMetadata:
     """
-    The document of a new array; the arguments are those of `ZarrArray.create`.
+    What the document of a new array says; the arguments are those of `ZarrArray.create`.
 
     Raises:
         MetadataError: If they do not fit together, as a reader of the document would say.
@@ -118,28 +120,71 @@ def new_document(
         )
     else:
         chunk_shape = check_shape(chunks, "chunks", least=1, ndim=len(sides))
-    fill = cast_fill(fill_value, data_type)
+    fixed = {"data_type": data_type.to_json()}
+    if fill_value is not None:
+        fixed["fill_value"] = data_type.fill_to_json(cast_fill(fill_value, data_type))
+    common = _remembered if isinstance(codecs, str) else _common
+    keys = _key_encoding(key_encoding)
+    own = {} if attributes is None else attributes
+    names = list(dimension_names) if _is_list(dimension_names) else dimension_names
+    try:
+        like = common(dump_document(fixed), chunk_shape, shard_shape, codecs, keys, generation())
+        metadata = like.like(sides, own, names, {})
+        if metadata.attributes or metadata.dimension_names:
+            # What the user's own texts and numbers become, and whether they are nested too deeply,
+            # only reading tells.
+            return ArrayMetadata.from_json(metadata.to_bytes(), document)
+    except MetadataError as error:
+        raise error.located(document) from error.__cause__
+    return metadata
+
+
+def _common(
+    fixed: bytes,
+    chunk_shape: Shape,
+    shard_shape: Shape | None,
+    codecs: str | Sequence[Codec | JSON],
+    key_encoding: KeyEncoding,
+    _: int,
+) -> ArrayMetadata:
+    """
+    An array with all that has nothing to do with shape, attributes and names.
+
+    Data type and fill value come as a document spells them: that is exact, while equal data types
+    may be spelled in two ways, and 0.0 equals -0.0.
+    """
+    found = load_document(fixed)
+    data_type = data_type_from_json(found["data_type"])
+    fill = data_type.default_fill
+    if "fill_value" in found:
+        fill = data_type.fill_from_json(found["fill_value"])
     chosen = Pipeline.of(codecs, ChunkSpec(chunk_shape, data_type.numpy, fill)).codecs
+    grid = shard_shape or chunk_shape
     metadata = ArrayMetadata(
-        shape=sides,
+        shape=grid,
         data_type=data_type,
-        chunk_shape=shard_shape or chunk_shape,
-        key_encoding=_key_encoding(key_encoding),
+        chunk_shape=grid,
+        key_encoding=key_encoding,
         fill_value=fill,
         codecs=chosen if shard_shape is None else (ShardingCodec(chunk_shape, chosen),),
-        attributes={} if attributes is None else attributes,
-        dimension_names=(
-            list(dimension_names) if _is_list(dimension_names) else dimension_names  # type: ignore[arg-type]
-        ),
     )
     # What is written must pass our own reader, which checks what the parts cannot check alone.
-    data = metadata.to_bytes()
-    parse_node(data, document)
-    return data
+    read = ArrayMetadata.from_json(metadata.to_bytes(), "")
+    read.to_bytes()  # now it has its text, and so has each array that is made like it
+    return read
+
+
+_remembered = lru_cache(1024)(_common)
 
 
 def _key_encoding(given: JSON) -> KeyEncoding:
     return KeyEncoding("default", given) if given in ("/", ".") else KeyEncoding.from_json(given)
+
+
+def _side(length: Any) -> int:
+    if isinstance(length, bool | np.bool_):
+        raise TypeError  # True is an int to Python, and "choose for me" to other libraries
+    return operator.index(length)
 
 
 def _is_int(value: Any) -> bool:
@@ -150,5 +195,5 @@ def _is_int(value: Any) -> bool:
     return True
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str)

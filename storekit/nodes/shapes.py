@@ -32,11 +32,8 @@ def check_lengths(lengths: Any, field: str, *, least: int) -> Shape:
     """The lengths of the axes as plain ints, each a whole number from `least` to the limit."""
     result = []
     for index, length in enumerate(check_list(lengths, field)):
-        try:
-            number = operator.index(length)
-        except TypeError:
-            number = -1
-        if isinstance(length, bool) or not least <= number <= MAX_LENGTH:
+        number = length if type(length) is int else _whole(length)
+        if not least <= number <= MAX_LENGTH:
             raise MetadataError(
                 field=f"{field}[{index}]",
                 expected=f"an integer from {least} to {MAX_LENGTH}",
@@ -46,6 +43,14 @@ def check_lengths(lengths: Any, field: str, *, least: int) -> Shape:
     if len(result) > MAX_RANK:
         raise MetadataError(field=field, expected=f"at most {MAX_RANK} axes", found=len(result))
     return tuple(result)
+
+
+def _whole(length: Any) -> int:
+    """The whole number that another type stands for; -1 if it is none."""
+    try:
+        return -1 if isinstance(length, bool) else operator.index(length)
+    except TypeError:
+        return -1
 
 
 def check_names(names: Any, ndim: int) -> tuple[str | None, ...] | None:

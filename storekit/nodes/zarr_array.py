@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -14,7 +13,7 @@ from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import SelectionError, ShapeError, UnsupportedError
 from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
-from storekit.nodes.layout import check_shape, new_document
+from storekit.nodes.layout import check_shape, new_metadata
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
 from storekit.nodes.shrink import cells, cut_away, worth_listing
@@ -46,12 +45,23 @@ class ZarrArray(ZarrNode, Array):
     _kind = ArrayMetadata
     _metadata: ArrayMetadata
 
+    _made: tuple[ArrayMetadata, ChunkIO] | None = None
+
     def _install(self, metadata: ArrayMetadata) -> None:
-        prefix = f"{self._path}/" if self._path else ""
-        self._io = ChunkIO(
-            self._store, metadata.shape, metadata.coder, metadata.key_encoding.namer(prefix)
-        )
+        _ = metadata.coder  # fails here, not at the first read
         self._metadata = metadata
+
+    @property
+    def _io(self) -> ChunkIO:
+        """The chunks. Resolved when first asked for: of most arrays only the shape is looked at."""
+        metadata, made = self._metadata, self._made
+        # With the metadata that it was made of, which another thread may be about to replace.
+        if made is None or made[0] is not metadata:
+            prefix = f"{self._path}/" if self._path else ""
+            name_of = metadata.key_encoding.namer(prefix)
+            made = metadata, ChunkIO(self._store, metadata.shape, metadata.coder, name_of)
+            self._made = made
+        return made[1]
 
     @classmethod
     def create(
@@ -123,7 +133,7 @@ class ZarrArray(ZarrNode, Array):
                 data.shape if shape is None else shape,
                 data.dtype if dtype is None else dtype,
             )
-        document = new_document(
+        metadata = new_metadata(
             document_key(path),
             shape=shape,
             dtype=dtype,
@@ -135,7 +145,7 @@ class ZarrArray(ZarrNode, Array):
             attributes=attributes,
             key_encoding=key_encoding,
         )
-        array = cls(store, path, create_document(store, path, document, overwrite=overwrite))
+        array = cls(store, path, create_document(store, path, metadata, overwrite=overwrite))
         if data is not None:
             array.write(data)
         return array
@@ -186,7 +196,9 @@ class ZarrArray(ZarrNode, Array):
     @property
     def fill_value(self) -> Any:
         """What elements are that were never written."""
-        return self._metadata.fill_value
+        value = self._metadata.fill_value
+        # A record is the one scalar that can be changed, and arrays share theirs.
+        return value.copy() if isinstance(value, np.void) else value
 
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
@@ -292,7 +304,7 @@ class ZarrArray(ZarrNode, Array):
 
         def change(metadata: ArrayMetadata) -> ArrayMetadata:
             before[:] = [metadata]
-            return replace(metadata, shape=sides)
+            return metadata.reshaped(sides)
 
         self._edit(change)
         ZarrArray(self._store, self._path, before[0])._clear_beyond(sides)
@@ -334,9 +346,7 @@ class ZarrArray(ZarrNode, Array):
             shape = metadata.shape
             if shape[:axis] + shape[axis + 1 :] != values.shape[:axis] + values.shape[axis + 1 :]:
                 raise ShapeError(f"cannot append shape {values.shape} to {shape} along axis {axis}")
-            grown[:] = [
-                replace(metadata, shape=(*shape[:axis], shape[axis] + added, *shape[axis + 1 :]))
-            ]
+            grown[:] = [metadata.reshaped((*shape[:axis], shape[axis] + added, *shape[axis + 1 :]))]
             return grown[0]
 
         self._edit(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
@@ -25,6 +25,7 @@ from storekit.typing import JSON
 __all__ = ["ZarrGroup", "open_zarr"]
 
 N = TypeVar("N", bound=ZarrNode)
+T = TypeVar("T")
 
 
 class ZarrGroup(ZarrNode, Group):
@@ -69,8 +70,10 @@ class ZarrGroup(ZarrNode, Group):
             ReadOnlyError: If the store cannot be written.
         """
         path = check_name(path)
-        document = GroupMetadata(attributes=dict(attributes or {})).to_bytes()
-        return cls(store, path, create_document(store, path, document, overwrite=overwrite))
+        metadata = GroupMetadata(attributes=dict(attributes or {}))
+        if metadata.attributes:  # what the user's own JSON becomes, only reading tells
+            metadata = GroupMetadata.from_json(metadata.to_bytes(), document_key(path))
+        return cls(store, path, create_document(store, path, metadata, overwrite=overwrite))
 
     def create_group(
         self, path: str, *, attributes: Mapping[str, JSON] | None = None, overwrite: bool = False
@@ -129,7 +132,12 @@ class ZarrGroup(ZarrNode, Group):
         return iter(self._load_children())
 
     def __len__(self) -> int:
-        return len(self._load_children())
+        """The number of the children, whose documents are looked for, but not read."""
+        tree = self._metadata.tree
+        if tree is not None:
+            return sum("" in documents for documents in tree.values())
+        exists = self._store.exists
+        return sum(self._of_children(lambda path: exists(document_key(path))).values())
 
     @property
     def children(self) -> dict[str, ZarrNode]:  # type: ignore[override]
@@ -138,17 +146,6 @@ class ZarrGroup(ZarrNode, Group):
         """
         return self._load_children()
 
-    @property
-    def _known(self) -> Mapping[str, JSON] | None:
-        """
-        The documents of all nodes below, by relative path, if consolidated metadata holds them.
-        """
-        consolidated = self._metadata.consolidated
-        if consolidated is None or consolidated.get("kind") != "inline":
-            return None
-        documents: Mapping[str, JSON] = consolidated["metadata"]
-        return documents
-
     def _child(self, name: str) -> ZarrNode:
         if hidden(name):
             raise NodeNotFoundError(
@@ -156,21 +153,17 @@ class ZarrGroup(ZarrNode, Group):
             )
         if not name:
             raise NodeNotFoundError(f"no node without a name in group {self._path!r}")
-        known = self._known
         path = join_path(self._path, normal_path(name))
-        if known is None:
+        tree = self._metadata.tree
+        if tree is None:
             return self._told(_node(self._store, path, load_document(self._store, path)))
-        if name not in known:
+        if "" not in tree.get(name, ()):
             raise NodeNotFoundError(
                 f"no node {name!r} in the consolidated metadata of group {self._path!r}"
             )
-        metadata = parse_node(known[name], document_key(path))
+        metadata = parse_node(tree[name][""], document_key(path))
         if isinstance(metadata, GroupMetadata):
-            below = {
-                other[len(name) + 1 :]: node
-                for other, node in known.items()
-                if other.startswith(f"{name}/")
-            }
+            below = {other: document for other, document in tree[name].items() if other}
             metadata = replace(metadata, consolidated=_consolidated(below))
         return self._told(_node(self._store, path, metadata))
 
@@ -180,23 +173,33 @@ class ZarrGroup(ZarrNode, Group):
         return node
 
     def _load_children(self) -> dict[str, ZarrNode]:
-        known = self._known
-        if known is not None:
-            return {name: self._child(name) for name in sorted(known) if "/" not in name}
-        found: dict[str, ZarrNode] = {}
+        tree = self._metadata.tree
+        if tree is not None:
+            return {name: self._child(name) for name in tree if "" in tree[name]}
+        store = self._store
 
-        def load(names: Any) -> None:
+        def load(path: str) -> ZarrNode | None:
+            try:
+                return self._told(_node(store, path, load_document(store, path)))
+            except NodeNotFoundError:
+                return None  # a prefix that is no node, such as an array's chunks
+
+        nodes = self._of_children(load)
+        return {name: node for name, node in nodes.items() if node is not None}
+
+    def _of_children(self, ask: Callable[[str], T]) -> dict[str, T]:
+        """By name, sorted, what comes of the path of whatever may be a child."""
+        store, names, found = self._store, self._child_names(), {}
+        head = f"{self._path}/" if self._path else ""
+
+        def work(names: Iterable[str]) -> None:
             for name in names:
-                try:
-                    found[name] = self._child(name)
-                except NodeNotFoundError:
-                    continue  # a prefix that is no node, such as an array's chunks
+                found[name] = ask(head + name)
 
-        store, names = self._store, self._child_names()
         workers = store.concurrency if store.latency >= Latency.NETWORK else 1
         crew = store.concurrency
-        run(names, load, clock=store.clock, workers=min(workers, len(names)), crew=crew)
-        return dict(sorted(found.items()))
+        run(names, work, clock=store.clock, workers=min(workers, len(names)), crew=crew)
+        return {name: found[name] for name in names}
 
     def _child_names(self) -> list[str]:
         if not isinstance(self._store, ListableStore):

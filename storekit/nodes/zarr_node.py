@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from storekit.errors import (
     ConflictError,
@@ -30,6 +30,7 @@ from storekit.typing import JSON
 __all__ = ["ZarrNode", "create_document", "load_document", "remove_node"]
 
 Metadata: TypeAlias = ArrayMetadata | GroupMetadata
+M = TypeVar("M", bound=Metadata)
 
 
 class ZarrNode(Node):
@@ -64,7 +65,7 @@ class ZarrNode(Node):
         self._store, self._path = store, normal_path(path)
         if metadata is None:
             metadata = load_document(store, self._path)
-        elif isinstance(metadata, Mapping):
+        elif not isinstance(metadata, ArrayMetadata | GroupMetadata):
             metadata = parse_node(metadata, document_key(self._path))
         if not isinstance(metadata, self._kind):
             found = "an array" if isinstance(metadata, ArrayMetadata) else "a group"
@@ -219,14 +220,12 @@ def load_document(store: ReadableStore, path: str) -> Metadata:
     return parse_node(data, key)
 
 
-def create_document(
-    store: ReadableStore, path: str, document: bytes, *, overwrite: bool
-) -> Metadata:
+def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: bool) -> M:
     """
     Write the document of a new node, and groups above it where there are none.
 
     Returns:
-        What the document says.
+        The metadata.
 
     Raises:
         NodeExistsError: If something is at the path and must not be overwritten, or an array lies
@@ -235,7 +234,7 @@ def create_document(
         ReadOnlyError: If the store cannot be written.
     """
     _check_store(store)
-    metadata = parse_node(document, document_key(path))
+    document = metadata.to_bytes()
     _make_parents(store, path)
     if overwrite:
         remove_node(store, path)

@@ -160,6 +160,36 @@ def test_children_are_found_by_one_listing() -> None:
     assert store.seen == [("list_dir", ""), ("get", "a/zarr.json"), ("get", "z/zarr.json")]
 
 
+def test_views_are_one_listing_and_one_read_each() -> None:
+    """Keys, values and items are those of one moment: whatever is done with them asks no more."""
+    store = CountingStore(sample().store)
+    group = open_zarr(store)
+    asked = [("list_dir", ""), ("get", "a/zarr.json"), ("get", "z/zarr.json")]
+    for view in (group.keys, group.values, group.items):
+        store.seen  # noqa: B018
+        found = view()
+        assert len(list(found)) == len(found) == 2
+        assert store.seen == asked
+    assert [(name, node.path) for name, node in group.items()] == [("a", "a"), ("z", "z")]
+
+
+def test_the_number_of_children_is_counted_without_reading() -> None:
+    """The length costs one listing and one look each, but no read, and no more before a list."""
+    store = CountingStore(sample().store)
+    group = open_zarr(store)
+    store.seen  # noqa: B018
+    assert len(group) == 2
+    looks = [("list_dir", ""), ("exists", "a/zarr.json"), ("exists", "z/zarr.json")]
+    assert store.seen == looks
+    assert list(group) == ["a", "z"]
+    assert sum(op == "get" for op, _ in store.seen) == 2
+    group.consolidate()
+    store.seen  # noqa: B018
+    assert len(group) == len(list(group)) == 2
+    assert len(group["a"]) == len(list(group["a"].items())) == 2
+    assert store.seen == []
+
+
 def test_children_come_at_once_from_a_network() -> None:
     """From a far store, the documents of many children are read side by side."""
     root = ZarrGroup.create(MemoryStore())
