@@ -20,8 +20,9 @@ class Batch:
     """
     Values on their way: written to temporary files as they come, and renamed together.
 
-    Two threads that write chunks of 16 KiB need 25 us for each, where one by one they need 40: each
-    system call hands the interpreter to the other thread, and there are half as many.
+    A value takes 5 system calls, where one by one it takes 9: 20 us instead of 23 for 16 KiB on a
+    file system in memory, and more where threads write, since each call lets another one have the
+    interpreter.
 
     Values are kept until they are in place, 1 MiB at most: what does not work together, for
     whatever reason, is done one by one, which knows how to go on or what to raise.
