@@ -14,7 +14,7 @@ import numpy as np
 
 from storekit.codecs.base import ArrayArrayCodec, BytesBytesCodec
 from storekit.codecs.coder import ChunkCoder, joint_rate
-from storekit.codecs.scratch import borrow, give_back
+from storekit.codecs.scratch import MAX_BYTES, borrow, give_back
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, StorekitError
 from storekit.selection.box import bounding_box, box_shape, inside
@@ -141,11 +141,17 @@ class Compressed(ChunkCoder):
             ):
                 codec.decode_into(data, out.reshape(-1).view(np.uint8).data)
                 return
-            buffer = borrow(size)
-            codec.decode_into(data, buffer.data)
+            if size > MAX_BYTES:  # `decode` looks at the data before it takes so much memory
+                data = codec.decode(data, size)
+            else:
+                buffer = borrow(size)
+                codec.decode_into(data, buffer.data)
         except Exception as error:
             _blame(codec.name, error)
             raise
+        if size > MAX_BYTES:
+            inner.decode_into(data, out, part)
+            return
         if inner.plain:
             chunk: AnyArray = np.ndarray(spec.shape, spec.dtype, buffer)
             out[...] = chunk if part is None else take(chunk, part)

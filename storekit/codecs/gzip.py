@@ -28,6 +28,9 @@ _HEADER = 10
 GZIP = 31
 """What zlib calls the gzip format with a window of 32 KiB."""
 
+MAX_RATIO = 1032
+"""DEFLATE makes at least one byte of this many."""
+
 MAX_UNKNOWN = 1 << 31
 """No more bytes than this come out where the size is not known beforehand."""
 
@@ -108,7 +111,9 @@ def _only_member(data: bytes, size: int) -> Value | None:
     """
     number = (size & 0xFFFFFFFF).to_bytes(4, "little")
     # Searching from the end is three times as fast in CPython as searching from the beginning.
-    if size >> 32 or data.rfind(number, _HEADER, max(len(data) - 1, 0)) >= 0:
+    if size >> 32 or size > MAX_RATIO * len(data):  # more than libdeflate or DEFLATE can
+        return None
+    if data.rfind(number, _HEADER, len(data) - 1) >= 0:
         return None
     try:
         content: bytearray = deflate.gzip_decompress(data, size)

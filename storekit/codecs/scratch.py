@@ -8,10 +8,11 @@ import numpy as np
 
 from storekit.typing import AnyArray
 
-__all__ = ["borrow", "give_back"]
+__all__ = ["MAX_BYTES", "borrow", "give_back"]
 
 MAX_BUFFERS = 4
 MAX_BYTES = 64 << 20
+"""Larger buffers are not kept."""
 
 
 class _Free(threading.local):

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from codec_samples import bound
 
+from storekit.codecs import ChunkSpec, Pipeline
 from storekit.codecs.base import BytesBytesCodec
 from storekit.codecs.gzip import GzipCodec
 from storekit.codecs.zstd import ZstdCodec
@@ -203,6 +204,25 @@ def test_bombs(codec: BytesBytesCodec, bomb: Callable[[], bytes]) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", ["blosc", "gzip", "zstd", "imagecodecs_blosc2"])
+def test_giant_chunks(name: str) -> None:
+    """What cannot be as large as the chunk is refused before there is memory for the chunk."""
+    small, out = np.arange(100, dtype="i4"), np.zeros(1, "i4")
+    data = bound(["bytes", name], small).encode(small)
+    assert data is not None
+    tracemalloc.start()
+    try:
+        for size in (1 << 28, 1 << 38):
+            spec = ChunkSpec((size,), small.dtype, np.int32(0))
+            with pytest.raises(CodecError):
+                Pipeline.of(["bytes", name], spec).bind(spec).decode_into(
+                    data, out, (slice(5, 6, 1),)
+                )
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+
+
 def test_no_bomb() -> None:
     """The same stream is fine where that much is expected."""
     assert len(ZstdCodec().decode(bomb_zstd(), 1 << 30)) == 1 << 30
@@ -250,8 +270,6 @@ def test_blosc_states_its_size() -> None:
 )
 def test_configurations(name: str, configuration: dict[str, Any], field: str) -> None:
     """A setting that is none, or has no such value, is named."""
-    from storekit.codecs import Pipeline
-
     codecs = [{"name": name, "configuration": configuration}]
     with pytest.raises(MetadataError) as caught:
         Pipeline.from_json(codecs)
