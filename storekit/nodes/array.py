@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 class Indexer:
     """
-    One way of indexing an array: `array[...]`, `array.oindex[...]`, `array.vindex[...]`,
+    Another way of indexing an array: `array.oindex[...]`, `array.vindex[...]`,
     `array.blocks[...]`.
 
     Args:
@@ -46,30 +46,18 @@ class Indexer:
         self._array, self._resolve = array, resolve
 
     def __getitem__(self, selection: Any) -> Any:
-        result = self.read(selection)
-        return result if result.shape or _has_ellipsis(selection) else result[()]
+        return _as_numpy(self.read(selection), selection)
 
     def __setitem__(self, selection: Any, values: Any) -> None:
         self.write(values, selection)
 
     def read(self, selection: Any = ..., out: AnyArray | None = None) -> AnyArray:
         """As `Array.read`."""
-        resolved = self._resolve(selection, self._array.shape)
-        if out is None:
-            return self._array._read(resolved)
-        if not isinstance(out, np.ndarray) or not out.flags.writeable:
-            raise ShapeError(f"out must be a writable numpy array, found {type(out).__name__}")
-        if out.shape != resolved.shape:
-            raise ShapeError(
-                f"out must have the selection's shape {resolved.shape}, found {out.shape}"
-            )
-        self._array._read_into(resolved, out)
-        return out
+        return self._array._get(self._resolve(selection, self._array.shape), out)
 
     def write(self, values: Any, selection: Any = ...) -> None:
         """As `Array.write`."""
-        resolved = self._resolve(selection, self._array.shape)
-        self._array._write(resolved, as_values(values, self._array.dtype))
+        self._array._set(self._resolve(selection, self._array.shape), values)
 
     def read_future(self, selection: Any = ..., out: AnyArray | None = None) -> Future[AnyArray]:
         """As `read`, in another thread."""
@@ -155,9 +143,20 @@ class Array(Node):
     @abstractmethod
     def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]: ...
 
-    @property
-    def _basic(self) -> Indexer:
-        return Indexer(self, select)
+    def _get(self, selection: Selection, out: AnyArray | None) -> AnyArray:
+        if out is None:
+            return self._read(selection)
+        if not isinstance(out, np.ndarray) or not out.flags.writeable:
+            raise ShapeError(f"out must be a writable numpy array, found {type(out).__name__}")
+        if out.shape != selection.shape:
+            raise ShapeError(
+                f"out must have the selection's shape {selection.shape}, found {out.shape}"
+            )
+        self._read_into(selection, out)
+        return out
+
+    def _set(self, selection: Selection, values: Any) -> None:
+        self._write(selection, as_values(values, self.dtype))
 
     @property
     def oindex(self) -> Indexer:
@@ -187,11 +186,11 @@ class Array(Node):
         Raises:
             SelectionError: If the selection does not fit the array.
         """
-        return self._basic[selection]
+        return _as_numpy(self._read(select(selection, self.shape)), selection)
 
     def __setitem__(self, selection: Any, values: Any) -> None:
         """Write the selected elements; values are broadcast and cast as numpy does."""
-        self._basic[selection] = values
+        self._set(select(selection, self.shape), values)
 
     def read(self, selection: Any = ..., out: AnyArray | None = None) -> AnyArray:
         """
@@ -215,11 +214,11 @@ class Array(Node):
 
             CodecError: If a chunk could not be decoded, with its key.
         """
-        return self._basic.read(selection, out)
+        return self._get(select(selection, self.shape), out)
 
     def read_future(self, selection: Any = ..., out: AnyArray | None = None) -> Future[AnyArray]:
         """Read a selection in another thread. With asyncio, await ``asyncio.wrap_future(...)``."""
-        return self._basic.read_future(selection, out)
+        return self._submit(self.read, selection, out)
 
     def write(self, values: Any, selection: Any = ...) -> None:
         """
@@ -237,11 +236,11 @@ class Array(Node):
 
             ShapeError: If the values cannot be broadcast to the selection.
         """
-        self._basic.write(values, selection)
+        self._set(select(selection, self.shape), values)
 
     def write_future(self, values: Any, selection: Any = ...) -> Future[None]:
         """Write values in another thread; they must not change until it is done."""
-        return self._basic.write_future(values, selection)
+        return self._submit(self.write, values, selection)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         if copy is False:
@@ -303,10 +302,12 @@ def as_values(values: Any, dtype: DType) -> AnyArray:
     return np.asarray(values, dtype)
 
 
-def _has_ellipsis(selection: Any) -> bool:
-    """Whether numpy would give a 0-d array instead of a scalar."""
+def _as_numpy(result: AnyArray, selection: Any) -> Any:
+    """What numpy gives: a scalar for a single element, unless the selection has an ellipsis."""
+    if result.shape:
+        return result
     items = selection if isinstance(selection, tuple) else (selection,)
-    return any(item is Ellipsis for item in items)
+    return result if any(item is Ellipsis for item in items) else result[()]
 
 
 def _times(shape: Shape) -> str:

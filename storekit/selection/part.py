@@ -21,7 +21,7 @@ Box: TypeAlias = tuple[slice, ...]
 """One slice an axis, each with a start, a stop and a positive step; a view of the array."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mesh:
     """The outer product of one slice or index array an axis, as in `oindex`."""
 
@@ -34,10 +34,11 @@ class Mesh:
         return np.ix_(*(_as_array(axis) for axis in self.axes))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Points:
     """
-    Elements at zipped coordinates on some axes, as in `vindex`; slices on the others.
+    Elements at zipped coordinates on some axes, as in `vindex`; slices on the others. (Not frozen,
+    like all that is made for each chunk or selection: to freeze takes three times as long.)
 
     Args:
         axes: The axes that the coordinates are for.
@@ -66,7 +67,8 @@ Part: TypeAlias = Box | Mesh | Points
 
 def view(array: AnyArray, box: Iterable[int | slice | None]) -> AnyArray:
     """A basic selection as a view, even where it leaves no axis and numpy would give a scalar."""
-    return _pick(array, (*box, ...))
+    picked: AnyArray = array[(*box, ...)]
+    return picked
 
 
 def take(array: AnyArray, part: Part) -> AnyArray:
@@ -93,7 +95,7 @@ def part_shape(part: Part) -> Shape:
     if isinstance(part, Points):
         return (len(part.coords[0]), *(_length(axis) for axis in part.rest))
     axes = part.axes if isinstance(part, Mesh) else part
-    return tuple(_length(axis) for axis in axes)
+    return tuple([_length(axis) for axis in axes])
 
 
 def part_axes(part: Part) -> tuple[tuple[range | AnyArray, ...], tuple[int, ...]]:
@@ -102,7 +104,7 @@ def part_axes(part: Part) -> tuple[tuple[range | AnyArray, ...], tuple[int, ...]
     """
     if not isinstance(part, Points):
         axes = part.axes if isinstance(part, Mesh) else part
-        return tuple(_as_range(axis) for axis in axes), ()
+        return tuple([_as_range(axis) for axis in axes]), ()
     rest = iter(part.rest)
     coords = dict(zip(part.axes, part.coords, strict=True))
     ndim = len(part.axes) + len(part.rest)

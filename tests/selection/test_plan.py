@@ -180,6 +180,71 @@ def test_a_plan_over_a_trillion_chunks_is_lazy(name: str) -> None:
         tracemalloc.stop()
 
 
+MANY = {
+    "one axis": ((10**7,), (10,), ...),
+    "two axes": ((10**4, 10**4), (10, 10), ...),
+    "three axes": ((1000,) * 3, (10,) * 3, ...),
+    "a short axis at last": ((10**7, 3), (10, 1), ...),
+    "a long axis at last": ((10**3, 10**7), (1, 9000), ...),
+    "a step": ((10**7,), (10,), slice(3, None, 7)),
+    "a huge step": ((10**13,), (10,), slice(None, None, 10**7)),
+    "backwards": ((10**7, 10), (10, 10), slice(None, None, -2)),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_the_cost_of_a_step_does_not_grow_with_the_plan(name: str) -> None:
+    """Of a million chunks only a box is held at a time, and no axis is laid out for nothing."""
+    shape, chunks, expression = MANY[name]
+    calls = 0
+
+    def label(_: int, index: int) -> int:
+        nonlocal calls
+        calls += 1
+        return index
+
+    selection = select(expression, shape)
+    tracemalloc.start()
+    try:
+        plan = GridPlan(selection.axes, (), shape, chunks, label, tuple)
+        assert len(plan) >= 10**6
+        steps = iter(plan)
+        next(steps)
+        assert calls <= BOX + len(shape)
+        count = sum(1 for _ in islice(steps, 20_000))
+        assert calls < 1.5 * count
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_points_are_grouped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The length of a plan, its shape and its steps come from one grouping of the points."""
+    calls = []
+    lexsort = np.lexsort
+    monkeypatch.setattr(np, "lexsort", lambda keys: calls.append(1) or lexsort(keys))
+    plan = plan_of(select(([1, 9, 4],), (10,)), (10,), (4,))
+    assert len(plan) == len(list(plan)) == len(list(plan)) == 3
+    assert plan.shape == (3,)
+    assert calls == [1]
+
+
+def test_more_chunks_than_can_be_counted_are_planned() -> None:
+    """A plan of more steps than `len` can tell yields them as any other."""
+    shape = (10**12, 10**12)
+    names = [step[0] for step in islice(plan_of(select(..., shape), shape, (1, 1)), 3)]
+    assert names == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_nothing_beside_a_long_axis_is_nothing() -> None:
+    """An axis of which nothing is selected ends a plan before the others are laid out."""
+    shape = (10**13, 5)
+    for empty in (slice(0), []):
+        plan = plan_of(select_orthogonal((slice(None), empty), shape), shape, (1, 1))
+        assert len(plan) == 0
+        assert list(plan) == []
+
+
 def test_points_beside_a_long_axis_are_lazy() -> None:
     """Points are grouped at once, but what is crossed with them is laid out as it goes."""
     shape = (100, 10**12)
@@ -241,10 +306,32 @@ def test_steps_are_tuples_in_the_order_of_step() -> None:
 
 
 def test_sorted_index_arrays_give_slices_of_the_working_array() -> None:
-    """An ascending index array needs no gathering on the side of the result."""
-    plan = plan_of(select_orthogonal(([0, 1, 5],), (10,)), (10,), (4,))
-    assert [step[1].axes[0] for step in plan] == [slice(0, 2, 1), slice(2, 3, 1)]
-    assert all(isinstance(step[2], Mesh) for step in plan)
+    """Index arrays that come to no chunk twice need no gathering on the side of the result."""
+    for indices, chunks in ([0, 1, 5], [0, 1]), ([1, 0, 5], [0, 1]), ([3, 9, 8], [0, 2]):
+        plan = list(plan_of(select_orthogonal((indices,), (10,)), (10,), (4,)))
+        assert [step[0] for step in plan] == [(chunk,) for chunk in chunks]
+        lengths = [part_shape(step[2])[0] for step in plan]
+        assert [step[1] for step in plan] == [
+            (slice(0, lengths[0], 1),),
+            (slice(lengths[0], 3, 1),),
+        ]
+        assert all(isinstance(step[2], Mesh) for step in plan)
+
+
+def test_points_that_are_neighbours_give_slices_of_the_working_array() -> None:
+    """Only points of a chunk that are scattered over the result have to be scattered to it."""
+    plan = plan_of(select(([3, 9, 0, 8, 4],), (10,)), (10,), (4,))
+    wheres = {step[0]: step[1] for step in plan}
+    assert wheres[1,] == (slice(4, 5, 1),)
+    assert isinstance(wheres[0,], Points)
+    assert wheres[0,].coords[0].tolist() == [0, 2]
+    assert isinstance(wheres[2,], Points)
+    beside = plan_of(select(([9, 8, 1, 0], slice(None)), (10, 2)), (10, 2), (4, 1))
+    assert [(step[0], step[1]) for step in beside] == [
+        ((chunk, i), (slice(low, low + 2, 1), slice(i, i + 1, 1)))
+        for chunk, low in ((0, 2), (2, 0))
+        for i in (0, 1)
+    ]
 
 
 def test_a_plan_of_blocks_touches_whole_chunks_only() -> None:
