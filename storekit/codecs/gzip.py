@@ -109,10 +109,10 @@ def _only_member(data: bytes, size: int) -> Value | None:
     thing in a member is the size of its content: where that number occurs nowhere before the end of
     the data, the member cannot have ended before.
     """
-    number = (size & 0xFFFFFFFF).to_bytes(4, "little")
-    # Searching from the end is three times as fast in CPython as searching from the beginning.
     if size >> 32 or size > MAX_RATIO * len(data):  # more than libdeflate or DEFLATE can
         return None
+    number = size.to_bytes(4, "little")
+    # Searching from the end is three times as fast in CPython as searching from the beginning.
     if data.rfind(number, _HEADER, len(data) - 1) >= 0:
         return None
     try:
