@@ -39,7 +39,7 @@ CHUNKS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
 NODES = (10, 100, 1_000, 10_000, 100_000)
 
 _TO_THE_END = (SUBJECT, LIMIT, StorekitMemory.name)
-_CALLS = 200
+_CALLS = 100
 """Of an operation whose cost is that of one call, or of a few nodes."""
 
 Tree: TypeAlias = tuple[Path, Members]
@@ -102,7 +102,7 @@ def _measure(series: Series, adapters: list[Adapter], env: Env) -> dict[str, obj
 
 
 def _again(trial: Trial, first: Cell) -> Cell:
-    """Rounds for a tenth of a second; the first one, which warms up, counts if it took that long."""
+    """More rounds, for a tenth of a second; the first counts only if it took all of that."""
     cell = Cell()
     deadline = time.perf_counter() + 0.1 - first.seconds[0] * trial.count
     while len(cell.seconds) < 10 and time.perf_counter() < deadline:
