@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -188,7 +188,22 @@ def _open_and_read_one(count: int, env: Env, adapter: Adapter) -> Trial:
 
 
 def _create(count: int, env: Env, adapter: Adapter) -> Trial:
-    return tree.create(replace(env, sizes=replace(env.sizes, nodes=count)), adapter)
+    path = env.fresh()
+
+    def setup() -> Members:
+        env.remove(path)
+        return tree.members(count, unseen=True)
+
+    def run(wanted: Members) -> Members:
+        adapter.create_tree(path, wanted)
+        return wanted
+
+    return Trial(
+        setup=setup,
+        run=run,
+        check=lambda wanted: tree.expect_members(reference(adapter).list_tree(path), wanted),
+        count=count,
+    )
 
 
 def _list(count: int, env: Env, adapter: Adapter) -> Trial:

@@ -12,7 +12,7 @@ from benchmarks.env import Env, reference
 from benchmarks.layout import Layout, group_document, write_json
 from benchmarks.workloads.base import Trial, Workload, WrongResultError
 
-__all__ = ["WORKLOADS", "create", "expect_members", "members"]
+__all__ = ["WORKLOADS", "Members", "expect_members", "members"]
 
 
 Members: TypeAlias = dict[str, Layout]
@@ -40,8 +40,7 @@ def expect_members(found: dict[str, Shape], wanted: Members) -> None:
         raise WrongResultError(f"{len(found)} nodes instead of {len(wanted)}, or other shapes")
 
 
-def create(env: Env, adapter: Adapter) -> Trial:
-    """Make a group and its arrays."""
+def _create(env: Env, adapter: Adapter) -> Trial:
     wanted = members(env.sizes.nodes)
     path = env.fresh()
     return Trial(
@@ -133,7 +132,7 @@ def _open_unseen(env: Env, adapter: Adapter) -> Trial:
 
 
 WORKLOADS = [
-    Workload("tree of arrays: create", "us", create),
+    Workload("tree of arrays: create", "us", _create),
     Workload("tree of arrays: list", "us", _list),
     Workload("tree of arrays: list, for the first time", "us", _list_unseen),
     Workload("tree of arrays: list, consolidated", "us", _list_consolidated),
