@@ -31,7 +31,8 @@ def anew(data):
 
 
 _attributes = st.dictionaries(
-    st.text(max_size=3), st.text(max_size=3) | st.floats(allow_nan=False) | st.integers()
+    st.text(max_size=3),
+    st.text(max_size=3) | st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
 )
 
 
