@@ -60,8 +60,8 @@ class Indexer:
         self._array._set(self._resolve(selection, self._array.shape), values)
 
     def read_future(self, selection: Any = ..., out: AnyArray | None = None) -> Future[AnyArray]:
-        """As `read`, in another thread."""
-        return self._array._submit(self.read, selection, out)
+        """As `Array.read_future`."""
+        return self._array._get_future(self._resolve, selection, out)
 
     def write_future(self, values: Any, selection: Any = ...) -> Future[None]:
         """As `write`, in another thread."""
@@ -155,6 +155,23 @@ class Array(Node):
         self._read_into(selection, out)
         return out
 
+    def _get_future(
+        self, resolve: Callable[[Any, Shape], Selection], selection: Any, out: AnyArray | None
+    ) -> Future[AnyArray]:
+        future: Future[AnyArray] = Future()
+        try:
+            resolved = resolve(selection, self.shape)
+            if not self._is_brief(resolved):
+                return self._submit(self._get, resolved, out)
+            future.set_result(self._get(resolved, out))
+        except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
+            future.set_exception(error)
+        return future
+
+    def _is_brief(self, selection: Selection) -> bool:
+        """Whether reading it takes less time than to wake a thread for it."""
+        return False
+
     def _set(self, selection: Selection, values: Any) -> None:
         self._write(selection, as_values(values, self.dtype))
 
@@ -217,8 +234,14 @@ class Array(Node):
         return self._get(select(selection, self.shape), out)
 
     def read_future(self, selection: Any = ..., out: AnyArray | None = None) -> Future[AnyArray]:
-        """Read a selection in another thread. With asyncio, await ``asyncio.wrap_future(...)``."""
-        return self._submit(self.read, selection, out)
+        """
+        Read a selection in another thread; at once and in this one, where that takes less time than
+        to wake another (a small chunk or two, from memory or a disk).
+
+        With asyncio, await ``asyncio.wrap_future(...)``. Errors are those of `read`, and come with
+        the result.
+        """
+        return self._get_future(select, selection, out)
 
     def write(self, values: Any, selection: Any = ...) -> None:
         """

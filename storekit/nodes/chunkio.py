@@ -43,7 +43,7 @@ wait for each other's lock of the interpreter: 16 KiB chunks from a disk, uncomp
 _has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 _REQUEST = {Latency.MEMORY: 1, Latency.DISK: 8}
-"""Microseconds that a request takes, about."""
+"""Microseconds that a request takes, about, where it is no use to wait for several at once."""
 
 _BATCH = 1 << 20
 """
@@ -129,14 +129,28 @@ class ChunkIO:
         native = self._spec.nbytes / self._coder.rate
         self._run(plan, partial(writer.write_steps, work, check_empty), native)
 
+    def is_brief(self, selection: Selection) -> bool:
+        """Whether reading takes less time than to wake a thread for it."""
+        plan = self._plan(selection)
+        return self._is_brief(plan, self._native(plan))
+
     def _fill(self, selection: Selection, work: AnyArray) -> None:
         plan = self._plan(selection)
-        part = self._spec.nbytes
-        if self._coder.ranges and (count := len(plan)):
-            part = min(part, prod(plan.shape) * self._spec.dtype.itemsize // count)
-        native = part / self._coder.rate
+        native = self._native(plan)
         threads = native >= _CALL or not _has_gil()
         self._run(plan, partial(self._read_steps, work), native, threads=threads)
+
+    def _native(self, plan: GridPlan[str, str]) -> float:
+        """Microseconds of native code that reading takes for each chunk of a plan."""
+        spec, coder = self._spec, self._coder
+        size = spec.nbytes
+        if coder.ranges and (count := len(plan)):
+            size = min(size, prod(plan.shape) * spec.dtype.itemsize // count)
+        return size / coder.rate
+
+    def _is_brief(self, plan: GridPlan[str, str], native: float) -> bool:
+        request = _REQUEST.get(self._store.latency)
+        return request is not None and len(plan) * (native + request) < _WAKE
 
     def _plan(self, selection: Selection) -> GridPlan[str, str]:
         return GridPlan(
@@ -166,7 +180,7 @@ class ChunkIO:
         store, count = self._store, len(plan)
         if store.latency >= Latency.NETWORK:
             workers, batch = min(store.concurrency, count), 1
-        elif not threads or count * (native + _REQUEST[store.latency]) < _WAKE:
+        elif not threads or self._is_brief(plan, native):
             work(plan)
             return
         else:

@@ -211,6 +211,9 @@ class ZarrArray(ZarrNode, Array):
     def _read_into(self, selection: Selection, out: AnyArray) -> None:
         self._io.read_into(selection, out)
 
+    def _is_brief(self, selection: Selection) -> bool:
+        return self._io.is_brief(selection)
+
     def _write(self, selection: Selection, values: AnyArray) -> None:
         self._io.write(selection, values)
 

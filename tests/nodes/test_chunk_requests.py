@@ -13,7 +13,7 @@ from array_layouts import CountingStore, HookedStore
 from storekit import LocalStore, MemoryStore, ZarrArray
 from storekit.errors import CodecError
 from storekit.nodes import chunkio
-from storekit.stores.base import ReadableStore
+from storekit.stores.base import Latency, ReadableStore
 from storekit.stores.wrapper import Call
 
 
@@ -157,3 +157,33 @@ def test_without_the_lock_of_the_interpreter_threads_always_help() -> None:
     ):
         assert (array[...] == 1).all()
     assert run.called
+
+
+def test_a_future_of_little_is_done_at_once() -> None:
+    """What is read faster than a thread wakes up is read here; the future says how it went."""
+    store = MemoryStore()
+    make(store)[...] = 7
+    seen: set[int] = set()
+    array = ZarrArray(HookedStore(store, lambda _: seen.add(threading.get_ident())), "a")
+    for future in (array.read_future(5), array.vindex.read_future([5])):
+        assert future.done()
+        assert (future.result() == 7).all()
+    assert array.read_future(1024).exception() is not None
+    assert array.read_future(5, out=np.zeros(3)).exception() is not None
+    store.set("a/c/0", b"x")
+    assert isinstance(array.read_future(5).exception(), CodecError)
+    assert seen == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_future_of_much_is_read_elsewhere(far: bool) -> None:
+    """Many chunks, and any chunk behind a network, are read by another thread."""
+    store = MemoryStore()
+    make(store, shape=(1 << 14,))[...] = 7
+    seen: set[int] = set()
+    array = ZarrArray(HookedStore(store, lambda _: seen.add(threading.get_ident())), "a")
+    seen.clear()
+    if far:
+        array.store.latency = Latency.NETWORK
+    assert (array.read_future(slice(1) if far else ...).result() == 7).all()
+    assert threading.get_ident() not in seen
