@@ -60,13 +60,13 @@ _KINDS = (ArrayArrayCodec, ArrayBytesCodec, BytesBytesCodec)
 
 _registered: dict[str, type[Codec]] = {}
 
-_registrations = 0
+_registrations = object()
 
 C = TypeVar("C", bound=type[Codec])
 
 
-def generation() -> int:
-    """A number that changes when a name may have come to mean another codec."""
+def generation() -> object:
+    """What is replaced by another when a name may have come to mean another codec."""
     return _registrations
 
 
@@ -90,7 +90,7 @@ def register_codec(cls: C) -> C:
     for known_as in (name, *cls.aliases):
         _registered[known_as] = cls
     global _registrations
-    _registrations += 1
+    _registrations = object()
     return cls
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from functools import partial
 from math import prod
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from storekit.errors import ShapeError
+from storekit.errors import SelectionError, ShapeError
 from storekit.nodes.node import Node
+from storekit.pool import completed
 from storekit.selection.parse import (
     Selection,
     select,
@@ -25,6 +25,9 @@ from storekit.selection.parse import (
     select_vectorised,
 )
 from storekit.typing import AnyArray, DType, Shape
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Array", "Indexer"]
 
@@ -158,15 +161,11 @@ class Array(Node):
     def _get_future(
         self, resolve: Callable[[Any, Shape], Selection], selection: Any, out: AnyArray | None
     ) -> Future[AnyArray]:
-        future: Future[AnyArray] = Future()
         try:
-            resolved = resolve(selection, self.shape)
-            if not self._is_brief(resolved):
-                return self._submit(self._get, resolved, out)
-            future.set_result(self._get(resolved, out))
-        except Exception as error:  # noqa: BLE001 - handed to whoever asks for the result
-            future.set_exception(error)
-        return future
+            start = completed if self._is_brief(resolve(selection, self.shape)) else self._submit
+        except SelectionError:
+            start = completed  # the future says so
+        return start(lambda: self._get(resolve(selection, self.shape), out))
 
     def _is_brief(self, selection: Selection) -> bool:
         """Whether reading it takes less time than to wake a thread for it."""

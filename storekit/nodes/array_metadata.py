@@ -304,7 +304,7 @@ def _common(found: Mapping[str, JSON]) -> ArrayMetadata:
 
 
 @lru_cache(1024)
-def _remembered_common(text: bytes, _: int) -> ArrayMetadata:
+def _remembered_common(text: bytes, _: object) -> ArrayMetadata:
     """What the text meant the last time, while the same codecs are registered."""
     # From the text alone, not from what it was made of: marshal writes any buffer as bytes, so that
     # numpy's scalars could pass for each other; bytes are no JSON.

@@ -145,7 +145,7 @@ def _common(
     shard_shape: Shape | None,
     codecs: str | Sequence[Codec | JSON],
     key_encoding: KeyEncoding,
-    _: int,
+    _: object,
 ) -> ArrayMetadata:
     """
     An array with all that has nothing to do with shape, attributes and names.

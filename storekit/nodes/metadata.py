@@ -51,7 +51,7 @@ def _parse(document: Value | Mapping[str, JSON]) -> ArrayMetadata | GroupMetadat
 
 
 @lru_cache(1024)
-def _remembered(document: bytes, _: int) -> ArrayMetadata | GroupMetadata:
+def _remembered(document: bytes, _: object) -> ArrayMetadata | GroupMetadata:
     """
     What the same bytes meant the last time, while the same codecs are registered. Metadata does not
     change, and one document is read over and over: by lookups that pass a group, by whatever is

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -23,6 +22,9 @@ from storekit.selection.parse import Selection, select, select_blocks
 from storekit.selection.part import view
 from storekit.stores.base import ListableStore, ReadableStore
 from storekit.typing import JSON, AnyArray, DType, Shape
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["ZarrArray"]
 

@@ -11,6 +11,7 @@ from itertools import count
 from types import EllipsisType
 
 from storekit.keys import RESERVED
+from storekit.stores._forklock import fork_lock
 from storekit.stores._nolinks import O_CLOEXEC, O_NOFOLLOW
 from storekit.typing import Value
 
@@ -45,6 +46,7 @@ _TEMPORARY = RESERVED.encode()
 _NO_LOCKS = {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _temporaries = count(1)
 _last_stamp = 0
+_stamping = fork_lock()
 
 
 class VersionMismatchError(Exception):
@@ -271,11 +273,10 @@ def next_stamp(now: int, after: int) -> int:
 
     It is no multiple of 100 ns: where one is found, the file system rounds.
     """
-    # Two threads that race here may get the same one; but each has its file open, so the inodes
-    # differ.
     global _last_stamp
-    stamp = max(now, _last_stamp + 1, after + 1)
-    _last_stamp = stamp = stamp if stamp % 100 else stamp + 1
+    with _stamping:  # a thread that wrote back an older one would let others be given again
+        stamp = max(now, _last_stamp + 1, after + 1)
+        _last_stamp = stamp = stamp if stamp % 100 else stamp + 1
     return stamp
 
 

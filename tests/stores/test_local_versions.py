@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,27 @@ def test_versions_differ_even_if_time_stands_still(root: Path) -> None:
         if number % 2:
             store.erase("a")
     assert len(versions) == 100
+
+
+def test_threads_never_share_a_stamp() -> None:
+    """Many threads that stamp in the same moment get a stamp each, rising in each of them."""
+    given: list[list[int]] = [[] for _ in range(4)]
+
+    def stamp(mine: list[int]) -> None:
+        mine.extend(_files.next_stamp(1, 0) for _ in range(5000))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=stamp, args=(mine,)) for mine in given]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert len({each for mine in given for each in mine}) == 20_000
+    assert all(mine == sorted(mine) for mine in given)
 
 
 def test_a_new_value_is_newer_than_the_one_it_replaced(root: Path) -> None:

@@ -57,7 +57,6 @@ class Boolean(_Number):
         raise MetadataError(expected="True or False", found=value)
 
 
-@dataclass(frozen=True)
 class Integer(_Number):
     """``int8`` to ``int64`` and ``uint8`` to ``uint64``."""
 
@@ -74,7 +73,6 @@ class Integer(_Number):
         return cast_int(value, self.numpy)
 
 
-@dataclass(frozen=True)
 class Float(_Number):
     """``float16``, ``float32``, ``float64``."""
 
@@ -91,7 +89,6 @@ class Float(_Number):
         return cast_float(value, self.numpy)
 
 
-@dataclass(frozen=True)
 class Complex(_Number):
     """``complex64`` and ``complex128``."""
 

@@ -63,7 +63,6 @@ class RawBits(DataType):
         return fixed_size(data, self.length, value)
 
 
-@dataclass(frozen=True)
 class RawBytes(RawBits):
     """
     ``raw_bytes``: the same, as zarr-python spells it.
