@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.adapters import Adapter, UnsupportedError
 from benchmarks.env import Env
 from benchmarks.workloads import Trial, Workload
@@ -101,7 +103,7 @@ def measure(workload: Workload, adapters: Iterable[Adapter], env: Env) -> Row:
     for done in range(env.sizes.rounds):
         if done >= 3 and time.perf_counter() > deadline:
             break
-        for name in _rotated(list(trials), done):
+        for name in _shuffled(list(trials), done):
             try:
                 run_round(trials[name], cells[name])
             except Exception as error:  # noqa: BLE001
@@ -141,9 +143,14 @@ def process_memory(field: str) -> int:
     return int(line.split()[1]) << 10
 
 
-def _rotated(names: list[str], by: int) -> list[str]:
-    start = by % len(names) if names else 0
-    return names[start:] + names[:start]
+def _shuffled(names: list[str], round_: int) -> list[str]:
+    """
+    The names in an order of its own for each round, the same in every run.
+
+    Rotating is not enough: how a library leaves the memory and the caches of the machine is felt by
+    the one that comes next (up to a third of the time in writing files to memory).
+    """
+    return [names[i] for i in np.random.default_rng(round_).permutation(len(names))]
 
 
 def describe(error: Exception) -> str:
