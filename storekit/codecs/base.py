@@ -24,8 +24,6 @@ __all__ = [
     "ArrayArrayCodec",
     "ArrayBytesCodec",
     "BytesBytesCodec",
-    "ChunkCoder",
-    "ChunkSpec",
     "Codec",
     "check_keys",
     "within",

@@ -16,9 +16,11 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
-from storekit.codecs.base import ChunkCoder, ChunkSpec, Codec
+from storekit.codecs.base import Codec
+from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.registry import codec_from_json, codec_to_json, generation
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import DEFAULT_KEYS, KeyEncoding
 from storekit.nodes.documents import dump_fields, inside, join_fields, plain_json

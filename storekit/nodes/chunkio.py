@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from storekit.codecs.base import ChunkCoder
+from storekit.codecs.coder import ChunkCoder
 from storekit.errors import CodecError, KeyNotFoundError
 from storekit.nodes.chunkwrite import ChunkWriter
 from storekit.pool import run

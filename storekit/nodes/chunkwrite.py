@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import TypeAlias
 
-from storekit.codecs.base import ChunkCoder
+from storekit.codecs.coder import ChunkCoder
 from storekit.errors import (
     CodecError,
     ConflictError,

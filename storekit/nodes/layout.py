@@ -10,10 +10,11 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from storekit.codecs.base import ChunkSpec, Codec
+from storekit.codecs.base import Codec
 from storekit.codecs.pipeline import Pipeline
 from storekit.codecs.registry import generation
 from storekit.codecs.sharding import ShardingCodec
+from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import KeyEncoding
 from storekit.nodes.documents import dump_document, load_document
