@@ -126,31 +126,29 @@ class ChunkIO:
         writer = ChunkWriter(self._store, self._coder)
         plan = self._plan(selection)
         work = selection.arrange(values)
-        native = self._spec.nbytes / self._coder.rate
-        self._run(plan, partial(writer.write_steps, work, check_empty), native)
+        self._run(plan, partial(writer.write_steps, work, check_empty), self._spec.nbytes)
 
     def is_brief(self, selection: Selection) -> bool:
         """Whether reading takes less time than to wake a thread for it."""
         plan = self._plan(selection)
-        return self._is_brief(plan, self._native(plan))
+        return self._is_brief(plan, self._decoded(plan))
 
     def _fill(self, selection: Selection, work: AnyArray) -> None:
         plan = self._plan(selection)
-        native = self._native(plan)
-        threads = native >= _CALL or not _has_gil()
-        self._run(plan, partial(self._read_steps, work), native, threads=threads)
+        size = self._decoded(plan)
+        threads = size >= _CALL * self._coder.rate or not _has_gil()
+        self._run(plan, partial(self._read_steps, work), size, threads=threads)
 
-    def _native(self, plan: GridPlan[str, str]) -> float:
-        """Microseconds of native code that reading takes for each chunk of a plan."""
-        spec, coder = self._spec, self._coder
-        size = spec.nbytes
-        if coder.ranges and (count := len(plan)):
-            size = min(size, prod(plan.shape) * spec.dtype.itemsize // count)
-        return size / coder.rate
+    def _decoded(self, plan: GridPlan[str, str]) -> int:
+        """How many bytes are decoded, about, for each chunk of a plan that is read."""
+        size = self._spec.nbytes
+        if self._coder.ranges and (count := len(plan)):
+            size = min(size, prod(plan.shape) * self._spec.dtype.itemsize // count)
+        return size
 
-    def _is_brief(self, plan: GridPlan[str, str], native: float) -> bool:
+    def _is_brief(self, plan: GridPlan[str, str], size: int) -> bool:
         request = _REQUEST.get(self._store.latency)
-        return request is not None and len(plan) * (native + request) < _WAKE
+        return request is not None and len(plan) * (size / self._coder.rate + request) < _WAKE
 
     def _plan(self, selection: Selection) -> GridPlan[str, str]:
         return GridPlan(
@@ -161,7 +159,7 @@ class ChunkIO:
         self,
         plan: GridPlan[str, str],
         work: Callable[[_Steps], None],
-        native: float,
+        size: int,
         *,
         threads: bool = True,
     ) -> None:
@@ -173,18 +171,18 @@ class ChunkIO:
 
             work: What does it.
 
-            native: Microseconds of native code a chunk.
+            size: Bytes that are decoded or encoded for a chunk.
 
             threads: Whether threads pay for chunks like these, if there is enough to do.
         """
         store, count = self._store, len(plan)
         if store.latency >= Latency.NETWORK:
             workers, batch = min(store.concurrency, count), 1
-        elif not threads or self._is_brief(plan, native):
+        elif not threads or self._is_brief(plan, size):
             work(plan)
             return
         else:
-            batch = max(_BATCH // self._spec.nbytes, 1)
+            batch = max(_BATCH // max(size, 1), 1)
             workers = min(store.concurrency, -(-count // batch))
         run(plan, work, clock=store.clock, workers=workers, crew=store.concurrency, batch=batch)
 
