@@ -30,6 +30,7 @@ from storekit.stores._files import (
     replace,
     version_of,
 )
+from storekit.stores._nolinks import real_path
 from storekit.stores._tree import Tree
 from storekit.stores._words import in_one_word, write_word
 from storekit.stores.base import ConditionalStore, Latency, ListableStore
@@ -80,8 +81,7 @@ class LocalStore(ConditionalStore, ListableStore):
 
     Raises:
         StoreError: If there is something else than a directory at `path`. Reading raises it, too,
-            when
-            the root was there and is gone (a disk taken away): no key is absent by that.
+            when the root was there and is gone (a disk taken away): no key is absent by that.
 
         UnsupportedError: On a system that is not POSIX.
 
@@ -91,13 +91,14 @@ class LocalStore(ConditionalStore, ListableStore):
     latency = Latency.DISK
 
     def __init__(self, path: str | os.PathLike[str], *, durable: bool = False) -> None:
-        self.path: str = os.path.realpath(os.fsdecode(path))
+        self.path: str
+        self.path, found = real_path(os.fsdecode(path))
         self.durable: bool = bool(durable)
         self._tree = Tree(self.path)
         if not hasattr(os, "O_DIRECTORY"):
             raise UnsupportedError("LocalStore needs a POSIX system", store=self)
         # Whether the root has been seen. If it then is gone, a disk is: no key is absent by that.
-        self._seen: bool = os.path.isdir(self.path)
+        self._seen: bool = found
         if not self._seen and os.path.exists(self.path):
             raise StoreError("the path is not a directory", store=self)
 
