@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import TypeAlias
 
@@ -123,10 +123,14 @@ class ChunkIO:
 
             ShapeError: If the values cannot be broadcast to the selection.
         """
-        writer = ChunkWriter(self._store, self._coder)
+        write_steps = self._writer.write_steps
         plan = self._plan(selection)
         work = selection.arrange(values)
-        self._run(plan, partial(writer.write_steps, work, check_empty), self._spec.nbytes)
+        self._run(plan, partial(write_steps, work, check_empty), self._spec.nbytes)
+
+    @cached_property
+    def _writer(self) -> ChunkWriter:
+        return ChunkWriter(self._store, self._coder)
 
     def is_brief(self, selection: Selection) -> bool:
         """Whether reading takes less time than to wake a thread for it."""
@@ -177,14 +181,16 @@ class ChunkIO:
         """
         store, count = self._store, len(plan)
         if store.latency >= Latency.NETWORK:
-            workers, batch = min(store.concurrency, count), 1
+            most = store.concurrency
+            workers, batch = min(most, count), 1
         elif not threads or self._is_brief(plan, size):
             work(plan)
             return
         else:
+            most = store.concurrency
             batch = max(_BATCH // max(size, 1), 1)
-            workers = min(store.concurrency, -(-count // batch))
-        run(plan, work, clock=store.clock, workers=workers, crew=store.concurrency, batch=batch)
+            workers = min(most, -(-count // batch))
+        run(plan, work, clock=store.clock, workers=workers, crew=most, batch=batch)
 
     def _read_steps(self, work: AnyArray, steps: _Steps) -> None:
         get, coder = self._store.get, self._coder
