@@ -4,12 +4,10 @@ Paths of nodes: how they are spelled, which names are allowed, and the keys of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from storekit.errors import InvalidKeyError
 from storekit.keys import check_key
 
-__all__ = ["ancestors", "check_name", "document_key", "hidden", "join_path", "normal_path"]
+__all__ = ["check_name", "document_key", "hidden", "join_path", "normal_path"]
 
 DOCUMENT = "zarr.json"
 
@@ -57,10 +55,3 @@ def document_key(path: str) -> str:
 def join_path(parent: str, child: str) -> str:
     """The path of a child."""
     return f"{parent}/{child}" if parent else child
-
-
-def ancestors(path: str) -> Iterator[str]:
-    """The paths above a path, from the root down."""
-    names = path.split("/") if path else []
-    for depth in range(len(names)):
-        yield "/".join(names[:depth])

@@ -22,7 +22,7 @@ from storekit.errors import (
 )
 from storekit.nodes.locks import value_lock
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
-from storekit.nodes.naming import ancestors, document_key, normal_path
+from storekit.nodes.naming import document_key, normal_path
 from storekit.nodes.node import Node
 from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
 from storekit.typing import JSON
@@ -247,7 +247,9 @@ def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: 
 def _make_parents(store: ReadableStore, path: str) -> None:
     """Write a group document at every ancestor below the nearest one that is a node."""
     missing: list[str] = []
-    for parent in reversed(list(ancestors(path))):
+    parent = path
+    while parent:
+        parent = parent.rpartition("/")[0]
         try:
             found = load_document(store, parent)
         except NodeNotFoundError:

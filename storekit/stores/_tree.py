@@ -64,9 +64,19 @@ class Tree:
         """A descriptor of a directory."""
         return open_nolinks(self._prefix + to_bytes(path) if path else self._root, READ_DIRECTORY)
 
-    def make_directory(self, path: str) -> int:
-        """A descriptor of a directory, which is made with its parents where they are missing."""
+    def make_directory(self, path: str, *, absent: bool = False) -> int:
+        """
+        A descriptor of a directory, which is made with its parents where they are missing.
+
+        Args:
+            path: Its path.
+
+            absent: Whether it is missing, most likely: then it is not looked for first.
+        """
         missing = []
+        if absent and path:
+            path, _, name = path.rpartition("/")
+            missing.append(name)
         while True:
             try:
                 fd = self.open_directory(path)

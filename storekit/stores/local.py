@@ -244,7 +244,7 @@ class LocalStore(ConditionalStore, ListableStore):
             except (FileNotFoundError, NotADirectoryError):
                 raise VersionMismatchError from None
         else:
-            folder = self._tree.make_directory(directory)
+            folder = self._tree.make_directory(directory, absent=expected is None)
         try:
             now = self.clock.now_ns
             version = replace(folder, name, value, expected, now, durable=self.durable)
