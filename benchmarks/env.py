@@ -41,7 +41,7 @@ class Sizes:
     sampled: float
     """Seconds of each bulk read that the profile sees."""
     seconds: float
-    """For all rounds of one row; at least three rounds are run."""
+    """For all rounds of one row; at least five rounds are run."""
     rounds: int
     """The most for one row."""
 

@@ -101,7 +101,7 @@ def measure(workload: Workload, adapters: Iterable[Adapter], env: Env) -> Row:
             cells[adapter.name] = Cell(failure=describe(error))
     deadline = time.perf_counter() + env.sizes.seconds
     for done in range(env.sizes.rounds):
-        if done >= 3 and time.perf_counter() > deadline:
+        if done >= 5 and time.perf_counter() > deadline:
             break
         for name in _shuffled(list(trials), done):
             try:
