@@ -19,6 +19,7 @@ import numpy as np
 from storekit.codecs.coder import ChunkCoder
 from storekit.errors import CodecError, KeyNotFoundError
 from storekit.nodes.chunkwrite import ChunkWriter
+from storekit.nodes.dtypes.base import unshared
 from storekit.pool import run
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part, part_shape, put, view
@@ -92,7 +93,7 @@ class ChunkIO:
 
             CodecError: With the key of the chunk.
         """
-        result, work = selection.result(self._spec.dtype)
+        result, work = selection.result(unshared(self._spec.dtype))
         self._fill(selection, work)
         return result
 

@@ -12,6 +12,7 @@ from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import SelectionError, ShapeError, UnsupportedError
 from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
+from storekit.nodes.dtypes.base import unshared
 from storekit.nodes.layout import check_shape, new_metadata
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
@@ -164,7 +165,7 @@ class ZarrArray(ZarrNode, Array):
     @property
     def dtype(self) -> DType:
         """The numpy dtype of the elements. (The seed's `dtype`, a name, is `data_type`.)"""
-        return self._metadata.data_type.numpy
+        return unshared(self._metadata.data_type.numpy)
 
     @property
     def data_type(self) -> str:
@@ -199,8 +200,11 @@ class ZarrArray(ZarrNode, Array):
     def fill_value(self) -> Any:
         """What elements are that were never written."""
         value = self._metadata.fill_value
-        # A record is the one scalar that can be changed, and arrays share theirs.
-        return value.copy() if isinstance(value, np.void) else value
+        if not isinstance(value, np.void):
+            return value
+        own = np.empty((), self.dtype)  # a record can be changed, and arrays share theirs
+        own[()] = value
+        return own[()]
 
     @property
     def dimension_names(self) -> tuple[str | None, ...] | None:
@@ -239,7 +243,8 @@ class ZarrArray(ZarrNode, Array):
         inside = place.shape
         if inside == self.chunks:
             return self._read(place)
-        chunk = self._metadata.spec.full(self.chunks)
+        chunk = np.empty(self.chunks, self.dtype)
+        chunk[...] = self._metadata.fill_value
         self._read_into(place, chunk[tuple(slice(n) for n in inside)])
         return chunk
 

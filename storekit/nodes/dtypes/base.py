@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ import numpy as np
 from storekit.errors import MetadataError
 from storekit.typing import JSON, DType
 
-__all__ = ["DataType"]
+__all__ = ["DataType", "unshared"]
 
 MAX_ITEM = 2**31 - 1
 """The bytes that one element may take; numpy's own limit."""
@@ -94,3 +95,11 @@ def fixed_size(data: bytes, size: int, found: object) -> np.void:
     if len(data) != size:
         raise MetadataError(expected=f"exactly {size} bytes", found=found)
     return np.void(data)
+
+
+def unshared(dtype: DType) -> DType:
+    """
+    A dtype to hand out: the fields of one can be renamed in place (``dtype.names = ...``), and what
+    a user does to his must not be felt by others.
+    """
+    return dtype if dtype.names is None else deepcopy(dtype)
