@@ -26,8 +26,16 @@ PARTS = ("times", "memory", "growth", "profile")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts; 1 if a library failed or gave a wrong result."""
-    options = _parser().parse_args(arguments)
-    workloads = [w for w in WORKLOADS if re.search(options.rows, w.name)]
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        workloads = [w for w in WORKLOADS if re.search(options.rows, w.name)]
+    except re.error as error:
+        parser.error(f"--rows {options.rows!r} is no regular expression: {error}")
+    if not workloads:
+        parser.error(f"no row matches {options.rows!r}; --list names them")
+    if options.json and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json {options.json}: there is no such folder")
     if options.list:
         print(*(w.name for w in workloads), sep="\n")
         return 0

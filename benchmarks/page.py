@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     run: dict[str, Any] = {}
     for file in options.runs:
+        if not file.is_file():
+            parser.error(f"there is no file {file}")
         run |= json.loads(file.read_text())
     options.page.write_text(fill(options.page.read_text(), _parts(run)))
     _draw(run, options.page.parent.parent / "images")

@@ -286,3 +286,20 @@ def test_a_picture_of_the_same_run_is_the_same_file(tmp_path: Path) -> None:
         plots.draw_ratios(rows, file)
     assert files[0].read_text() == files[1].read_text()
     assert "<svg" in files[0].read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--rows", "zzz"], "no row matches"),
+        (["--rows", "["], "no regular expression"),
+        (["--rows", "open", "--json", "/nonexistent/run.json"], "no such folder"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_measured(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What cannot work ends at once, with the reason, and not after minutes."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert reason in capsys.readouterr().err

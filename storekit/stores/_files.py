@@ -107,7 +107,7 @@ def replace(
     durable: bool,
 ) -> str:
     """
-    Put a value in place at once, and return its version; on any error, leave nothing behind.
+    Put a value in place at once, and return its version; no error leaves anything behind.
 
     Raises:
         VersionMismatchError: If the file has not the version expected.
@@ -148,7 +148,7 @@ def prepare(
     versioned: bool = False,
 ) -> tuple[bytes, str]:
     """
-    Write a value to a temporary file, ready to be renamed; on any error, leave nothing behind.
+    Write a value to a temporary file, ready to be renamed; no error leaves anything behind.
 
     The version is made of inode, time stamp and size. The kernel's own time stamps move in steps
     of milliseconds, and inodes are used again; so the stamp is set here, while the new file
