@@ -66,8 +66,8 @@ class LocalStore(ConditionalStore, ListableStore):
     listings leave it out, writing its key replaces it. Whatever is no regular file is no value.
     Directories appear and vanish with the keys in them.
 
-    A process that is killed while it writes, or interrupted (Ctrl-C) at an unlucky moment, may leave
-    temporary files: up to sixteen a thread. Nobody lists them, and `erase_prefix` removes them.
+    A process that is killed while it writes, or interrupted (Ctrl-C) at an unlucky moment, may
+    leave temporary files: up to sixteen a thread. Nobody lists them, `erase_prefix` removes them.
 
     Compare-and-set, `set` and `erase` exclude each other among all threads and processes by a lock
     on the directory (`flock`). It needs a file system that has such locks and keeps times in
