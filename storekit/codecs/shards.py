@@ -24,7 +24,7 @@ from storekit.codecs.growing import EMPTY, GrowingShard
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.keys import resolve_range
-from storekit.pool import share
+from storekit.pool import share, threads_pay
 from storekit.selection.part import Part, part_axes, put, take, view
 from storekit.selection.plan import PARTIAL, WHOLE, GridPlan
 from storekit.typing import AnyArray, ByteRange, Fetch, Value
@@ -38,9 +38,6 @@ _NAME = "sharding_indexed"
 
 _SUB_READ = 1 << 20
 """From this size on an inner chunk that can itself be read in parts (a nested shard) is."""
-
-_CALL = 8
-"""Microseconds of native code an inner chunk below which two threads wait for the GIL mostly."""
 
 _WORTH = 100
 """Microseconds of native code below which all is done by the time that a helper is awake."""
@@ -164,7 +161,7 @@ class ShardCoder(ChunkCoder):
     def _share(self, items: Sequence[T], work: Callable[[Iterable[T]], None]) -> None:
         """Work on inner chunks, together with others where it pays."""
         native = self._native
-        if native < _CALL or native * len(items) < _WORTH:
+        if native * len(items) < _WORTH or not threads_pay(native):
             work(items)
         else:
             share(items, work, batch=max(1, int(_BATCH // native)))

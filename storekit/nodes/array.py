@@ -16,7 +16,7 @@ import numpy as np
 
 from storekit.errors import SelectionError, ShapeError
 from storekit.nodes.node import Node
-from storekit.pool import completed
+from storekit.pool import completed, failed
 from storekit.selection.parse import (
     Selection,
     select,
@@ -162,17 +162,18 @@ class Array(Node):
         self, resolve: Callable[[Any, Shape], Selection], selection: Any, out: AnyArray | None
     ) -> Future[AnyArray]:
         try:
-            start = completed if self._is_brief(resolve(selection, self.shape)) else self._submit
-        except SelectionError:
-            start = completed  # the future says so
-        return start(lambda: self._get(resolve(selection, self.shape), out))
+            resolved = resolve(selection, self.shape)
+        except SelectionError as error:
+            return failed(error)
+        start = completed if self._is_brief(resolved) else self._submit
+        return start(partial(self._get, resolved, out))
 
     def _is_brief(self, selection: Selection) -> bool:
         """Whether reading it takes less time than to wake a thread for it."""
         return False
 
     def _set(self, selection: Selection, values: Any) -> None:
-        self._write(selection, as_values(values, self.dtype))
+        self._write(selection, as_values(values, self))
 
     @property
     def oindex(self) -> Indexer:
@@ -310,18 +311,20 @@ def check_elements(values: object) -> None:
         raise ShapeError(f"elements come as an array or in lists, found {type(values).__name__}")
 
 
-def as_values(values: Any, dtype: DType) -> AnyArray:
-    """What is to be written, as an array: as it is if it is one, otherwise of the dtype itself."""
+def as_values(values: Any, array: Array) -> AnyArray:
+    """
+    What is to be written to an array, as one of numpy: as it is if it is one, else of its dtype.
+    """
     if isinstance(values, np.ndarray):
         return values
     if isinstance(values, Array):
         return values.read()
     check_elements(values)
     if isinstance(values, np.generic):
-        scalar = np.empty((), dtype)
+        scalar = np.empty((), array.dtype)
         scalar[()] = values  # refuses what is out of range, as numpy does, and `asarray` does not
         return scalar
-    return np.asarray(values, dtype)
+    return np.asarray(values, array.dtype)
 
 
 def _as_numpy(result: AnyArray, selection: Any) -> Any:

@@ -8,7 +8,6 @@ are written is in `storekit.nodes.chunkwrite`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
 from math import prod
@@ -20,7 +19,7 @@ from storekit.codecs.coder import ChunkCoder
 from storekit.errors import CodecError, KeyNotFoundError
 from storekit.nodes.chunkwrite import ChunkWriter
 from storekit.nodes.dtypes.base import unshared
-from storekit.pool import run
+from storekit.pool import run, threads_pay
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part, part_shape, put, view
 from storekit.selection.plan import PARTIAL, GridPlan
@@ -33,15 +32,6 @@ _Steps: TypeAlias = Iterable[tuple[str, Part, Part, int]]
 
 _WAKE = 50
 """Work of fewer microseconds than this is done before a second thread has woken up."""
-
-_CALL = 8
-"""
-Microseconds of native code a chunk from which on a second thread helps to read. Below, two threads
-wait for each other's lock of the interpreter: 16 KiB chunks from a disk, uncompressed (2 us), take
-11 us inline and 14 to 21 by two threads; with zstd (11 us) it is 28 and 18.
-"""
-
-_has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 _REQUEST = {Latency.MEMORY: 1, Latency.DISK: 8}
 """Microseconds that a request takes, about, where it is no use to wait for several at once."""
@@ -141,7 +131,7 @@ class ChunkIO:
     def _fill(self, selection: Selection, work: AnyArray) -> None:
         plan = self._plan(selection)
         size = self._decoded(plan)
-        threads = size >= _CALL * self._coder.rate or not _has_gil()
+        threads = threads_pay(size / self._coder.rate)
         self._run(plan, partial(self._read_steps, work), size, threads=threads)
 
     def _decoded(self, plan: GridPlan[str, str]) -> int:

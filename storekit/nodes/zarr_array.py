@@ -276,7 +276,7 @@ class ZarrArray(ZarrNode, Array):
             ShapeError: If the data has another shape.
         """
         place = self._chunk_selection(index)
-        values = as_values(data, self.dtype)
+        values = as_values(data, self)
         if values.shape == self.chunks:
             values = view(values, (slice(n) for n in place.shape))
         elif values.shape not in ((), place.shape):
@@ -343,7 +343,7 @@ class ZarrArray(ZarrNode, Array):
         Raises:
             ShapeError: If the data does not fit.
         """
-        values = as_values(data, self.dtype)
+        values = as_values(data, self)
         if values.ndim != self.ndim or not -self.ndim <= axis < self.ndim:
             raise ShapeError(
                 f"cannot append {values.ndim} dimensions to {self.ndim} along axis {axis}"

@@ -6,7 +6,8 @@ import pickle
 import struct
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from math import prod
 from typing import Any, TypeVar
@@ -243,6 +244,16 @@ def in_crew(task: Callable[[], T], crew: int = 2) -> T:
     return results[0]
 
 
+@contextmanager
+def all_hands() -> Iterator[None]:
+    """Let threads share the smallest inner chunks."""
+    with (
+        mock.patch("storekit.pool._CALL", 0),
+        mock.patch.multiple("storekit.codecs.shards", _WORTH=0, _BATCH=0),
+    ):
+        yield
+
+
 class Meeting(BytesBytesCodec):
     """Codes nothing before two threads have met in it."""
 
@@ -297,7 +308,7 @@ def test_many_workers_make_the_same_shard(coding: Any, data: st.DataObject) -> N
     coder = bind(codec, spec)
     chunk, part = data.draw(chunks(spec)), data.draw(parts(spec.shape))
     stored, updated = coder.encode(chunk), coder.update(None, part, take(chunk, part))
-    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+    with all_hands():
         assert in_crew(lambda: coder.encode(chunk), 3) == stored
         assert in_crew(lambda: coder.update(None, part, take(chunk, part)), 3) == updated
         if stored is not None:
@@ -314,7 +325,7 @@ def test_text_of_many_workers() -> None:
     coder = bind(ShardingCodec((1, 1), [VlenUtf8Codec(), ZstdCodec()]), spec)
     stored = coder.encode(chunk)
     assert stored is not None
-    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+    with all_hands():
         assert in_crew(lambda: coder.encode(chunk)) == stored
         assert (in_crew(lambda: coder.decode(stored)) == chunk).all()
 
@@ -324,7 +335,7 @@ def test_damage_that_another_worker_finds() -> None:
     coder = bind(ShardingCodec((1,), [LITTLE, CRC]), spec_of((40,)))
     chunk = np.arange(40, dtype="i2")
     good = bytes(coder.encode(chunk) or b"")
-    with mock.patch.multiple("storekit.codecs.shards", _CALL=0, _WORTH=0, _BATCH=0):
+    with all_hands():
         for number in range(40):
             data = bytearray(good)
             data[6 * number] ^= 1

@@ -80,7 +80,7 @@ def eager(*, ranges: bool = True, threads: bool = True) -> Iterator[None]:
         patch("storekit.codecs.shards._SUB_READ", 0),
         patch("storekit.codecs.bytes.GAP", 0),
         patch("storekit.nodes.chunkio._WAKE", 0 if threads else 1 << 62),
-        patch("storekit.nodes.chunkio._CALL", 0),
+        patch("storekit.pool._CALL", 0),
         patch("storekit.nodes.chunkio._BATCH", 1),
     ]
     for change in changes:

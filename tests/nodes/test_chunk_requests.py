@@ -138,7 +138,7 @@ def test_threads_help_where_native_code_is_long_enough(
     seen: set[int] = set()
     array = ZarrArray(HookedStore(store, lambda _: seen.add(threading.get_ident())), "a")
     with (
-        patch("storekit.nodes.chunkio._has_gil", lambda: True),
+        patch("storekit.pool._has_gil", lambda: True),
         patch("storekit.nodes.chunkio.run", wraps=chunkio.run) as run,
     ):
         for _ in range(4):
@@ -152,7 +152,7 @@ def test_without_the_lock_of_the_interpreter_threads_always_help() -> None:
     """A free-threaded Python reads small chunks by several threads, too."""
     array = make(MemoryStore(), data=np.ones((512, 512), "f4"), shape=(512, 512), chunks=64)
     with (
-        patch("storekit.nodes.chunkio._has_gil", lambda: False),
+        patch("storekit.pool._has_gil", lambda: False),
         patch("storekit.nodes.chunkio.run", wraps=chunkio.run) as run,
     ):
         assert (array[...] == 1).all()
