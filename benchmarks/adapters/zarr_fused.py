@@ -9,7 +9,7 @@ import zarr
 from zarr.core.codec_pipeline import FusedCodecPipeline
 
 from benchmarks.adapters.base import Adapter, Handle
-from benchmarks.adapters.zarr_python import ZarrPython
+from benchmarks.adapters.zarr_python import ZarrPython, first_read_with
 from benchmarks.layout import Layout
 
 __all__ = ["ZarrFused"]
@@ -23,11 +23,7 @@ class ZarrFused(Adapter):
     """zarr-python as `pip install zarr` gives it, told to use the fused pipeline."""
 
     name = "zarr-python fused"
-    first_read = f"""
-import zarr
-zarr.config.set({_PIPELINE})
-a = zarr.open_array(path, mode="r")[...]
-"""
+    first_read = first_read_with(_PIPELINE)
 
     def open(self, path: Path, layout: Layout) -> Handle:
         """Open read-write; the pipeline is chosen here and stays with the array."""

@@ -18,7 +18,16 @@ from benchmarks.adapters.base import Adapter, Handle, Selection, Shape
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout
 
-__all__ = ["ZarrHandle", "ZarrPython"]
+__all__ = ["ZarrHandle", "ZarrPython", "first_read_with"]
+
+
+def first_read_with(pipeline: Mapping[str, str]) -> str:
+    """`Adapter.first_read` where zarr-python is told to use another pipeline."""
+    return f"""
+import zarr
+zarr.config.set({pipeline})
+a = zarr.open_array(path, mode="r")[...]
+"""
 
 
 class ZarrHandle(Handle):

@@ -10,7 +10,7 @@ import zarr
 import zarrs
 
 from benchmarks.adapters.base import Adapter, Handle, UnsupportedError
-from benchmarks.adapters.zarr_python import ZarrHandle
+from benchmarks.adapters.zarr_python import ZarrHandle, first_read_with
 from benchmarks.data import Array
 from benchmarks.layout import Layout
 
@@ -29,11 +29,7 @@ class Zarrs(Adapter):
     """zarrs-python as `pip install zarrs` gives it."""
 
     name = "zarrs"
-    first_read = f"""
-import zarr
-zarr.config.set({_PIPELINE})
-a = zarr.open_array(path, mode="r")[...]
-"""
+    first_read = first_read_with(_PIPELINE)
 
     def open(self, path: Path, layout: Layout) -> Handle:
         """Open read-write; the pipeline is chosen here and stays with the array."""

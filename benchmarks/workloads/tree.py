@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,21 +68,28 @@ def _list(env: Env, adapter: Adapter) -> Trial:
     return _list_tree(path, wanted, adapter)
 
 
-def _list_unseen(env: Env, adapter: Adapter) -> Trial:
+def _unseen(
+    env: Env, adapter: Adapter, count: int, look: Callable[[Path, Members], dict[str, Shape]]
+) -> Trial:
+    """Look at a tree of so many arrays, all of them new to the library in each round."""
     path = env.fresh()
 
     def setup() -> Members:
         env.remove(path)
-        wanted = members(env.sizes.nodes, unseen=True)
+        wanted = members(count, unseen=True)
         reference(adapter).plant_tree(path, wanted)
         return wanted
 
     return Trial(
         setup=setup,
-        run=lambda wanted: (adapter.list_tree(path), wanted),
+        run=lambda wanted: (look(path, wanted), wanted),
         check=lambda result: expect_members(*result),
-        count=env.sizes.nodes,
+        count=count,
     )
+
+
+def _list_unseen(env: Env, adapter: Adapter) -> Trial:
+    return _unseen(env, adapter, env.sizes.nodes, lambda path, _: adapter.list_tree(path))
 
 
 def _list_consolidated(env: Env, adapter: Adapter) -> Trial:
@@ -112,23 +120,10 @@ def _open(env: Env, adapter: Adapter) -> Trial:
 
 
 def _open_unseen(env: Env, adapter: Adapter) -> Trial:
-    path = env.fresh()
+    def look(path: Path, wanted: Members) -> dict[str, Shape]:
+        return {n: adapter.open_member(path, n, layout).shape for n, layout in wanted.items()}
 
-    def setup() -> Members:
-        env.remove(path)
-        wanted = members(env.sizes.updates, unseen=True)
-        reference(adapter).plant_tree(path, wanted)
-        return wanted
-
-    return Trial(
-        setup=setup,
-        run=lambda wanted: (
-            {n: adapter.open_member(path, n, layout).shape for n, layout in wanted.items()},
-            wanted,
-        ),
-        check=lambda result: expect_members(*result),
-        count=env.sizes.updates,
-    )
+    return _unseen(env, adapter, env.sizes.updates, look)
 
 
 WORKLOADS = [

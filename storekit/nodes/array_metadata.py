@@ -27,7 +27,7 @@ from storekit.nodes.documents import dump_fields, inside, join_fields, plain_jso
 from storekit.nodes.dtypes import DataType, Struct, data_type_from_json
 from storekit.nodes.group_metadata import (
     check_attributes,
-    open_document,
+    read_as,
     unknown_fields,
 )
 from storekit.nodes.shapes import (
@@ -171,15 +171,7 @@ class ArrayMetadata:
         Raises:
             MetadataError: If it is no valid document of an array, or needs what storekit lacks.
         """
-        try:
-            found = open_document(document)
-            if found["node_type"] != "array":
-                raise MetadataError(field="node_type", expected='"array"', found=found["node_type"])
-            return cls.read(found)
-        except MetadataError as error:
-            raise error.located(key) from error.__cause__
-        except RecursionError:
-            raise MetadataError("the document is nested too deeply", document=key) from None
+        return read_as("array", cls.read, document, key)
 
     @classmethod
     def read(cls, found: Mapping[str, JSON]) -> ArrayMetadata:

@@ -7,17 +7,19 @@ error unless it is an object that says ``"must_understand": false``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from storekit.errors import MetadataError
 from storekit.nodes.documents import dump_document, load_document, plain_json
 from storekit.typing import JSON, Value
 
-__all__ = ["GroupMetadata", "check_attributes", "open_document", "unknown_fields"]
+__all__ = ["GroupMetadata", "check_attributes", "open_document", "read_as", "unknown_fields"]
+
+M = TypeVar("M")
 
 _KNOWN = frozenset(("zarr_format", "node_type", "attributes", "consolidated_metadata"))
 
@@ -56,13 +58,7 @@ class GroupMetadata:
         Raises:
             MetadataError: If it is not the valid document of a group.
         """
-        try:
-            found = open_document(document)
-            if found["node_type"] != "group":
-                raise MetadataError(field="node_type", expected='"group"', found=found["node_type"])
-            return cls.read(found)
-        except MetadataError as error:
-            raise error.located(key) from error.__cause__
+        return read_as("group", cls.read, document, key)
 
     @classmethod
     def read(cls, found: Mapping[str, JSON]) -> GroupMetadata:
@@ -123,6 +119,38 @@ def open_document(document: Value | Mapping[str, JSON]) -> Mapping[str, JSON]:
     if type(found["zarr_format"]) is not int or found["zarr_format"] != 3:
         raise MetadataError(field="zarr_format", expected="3", found=found["zarr_format"])
     return found
+
+
+def read_as(
+    kind: str,
+    read: Callable[[Mapping[str, JSON]], M],
+    document: Value | Mapping[str, JSON],
+    key: str,
+) -> M:
+    """
+    What a document says that must be one of a certain kind.
+
+    Args:
+        kind: The type of node.
+
+        read: From the opened document to what it says.
+
+        document: The bytes, or the JSON object.
+
+        key: Where it lies, for errors.
+
+    Raises:
+        MetadataError: If it is of another kind, or malformed.
+    """
+    try:
+        found = open_document(document)
+        if found["node_type"] != kind:
+            raise MetadataError(field="node_type", expected=f'"{kind}"', found=found["node_type"])
+        return read(found)
+    except MetadataError as error:
+        raise error.located(key) from error.__cause__
+    except RecursionError:
+        raise MetadataError("the document is nested too deeply", document=key) from None
 
 
 def check_attributes(attributes: object) -> dict[str, Any]:

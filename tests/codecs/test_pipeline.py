@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 import threading
 import zlib
 from collections.abc import Mapping
@@ -357,6 +356,7 @@ def test_ranges_cut_off() -> None:
             coder.read_part(fetch, np.empty((1, 1, 1) if part != Points else 1, "f4"), part)  # type: ignore[arg-type]
 
 
+@pytest.mark.usefixtures("restless")
 @pytest.mark.parametrize("codecs", CHAINS, ids=str)
 def test_threads(codecs: list[Any]) -> None:
     """One coder serves many threads at once."""
@@ -380,15 +380,10 @@ def test_threads(codecs: list[Any]) -> None:
             raise
 
     threads = [threading.Thread(target=work, args=[chunk]) for chunk in chunks]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not wrong
 
 

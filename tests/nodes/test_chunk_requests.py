@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from storekit.errors import CodecError
 from storekit.nodes import chunkio
 from storekit.stores.base import Latency, ReadableStore
 from storekit.stores.wrapper import Call
+from storekit.testing import run_at_once
 
 
 def make(store: ReadableStore, **options: Any) -> ZarrArray:
@@ -116,12 +118,7 @@ def test_elements_written_at_once_are_all_there(tmp_path: Any) -> None:
         for _ in range(20):
             array[0:1] = 0
 
-    threads = [threading.Thread(target=write, args=(first,)) for first in range(8)]
-    threads.append(threading.Thread(target=write_pairs))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_at_once(write_pairs, *(partial(write, first) for first in range(8)))
     assert array[...].tolist() == list(range(256))
 
 

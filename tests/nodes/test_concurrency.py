@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
@@ -36,15 +35,6 @@ def locks_are_given_back() -> Iterator[None]:
     """After every test nobody holds a lock on any value."""
     yield
     assert locks._locks == {}
-
-
-@pytest.fixture
-def restless() -> Iterator[None]:
-    """Threads take turns a thousand times more often than usual."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(5e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def in_threads(job: Callable[..., None], *arguments: tuple[Any, ...]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import sys
-import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from store_samples import FakeClock, count_up, fail_with, files, run_processes, 
 
 from storekit.errors import ConflictError, StoreError, UnsupportedError
 from storekit.stores import LocalStore, _files
+from storekit.testing import run_at_once
 
 
 def test_versions_differ_even_if_time_stands_still(root: Path) -> None:
@@ -36,6 +36,7 @@ def test_versions_differ_even_if_time_stands_still(root: Path) -> None:
     assert len(versions) == 100
 
 
+@pytest.mark.usefixtures("restless")
 def test_threads_never_share_a_stamp() -> None:
     """Many threads that stamp in the same moment get a stamp each, rising in each of them."""
     given: list[list[int]] = [[] for _ in range(4)]
@@ -43,16 +44,7 @@ def test_threads_never_share_a_stamp() -> None:
     def stamp(mine: list[int]) -> None:
         mine.extend(_files.next_stamp(1, 0) for _ in range(5000))
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=stamp, args=(mine,)) for mine in given]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    run_at_once(*(partial(stamp, mine) for mine in given))
     assert len({each for mine in given for each in mine}) == 20_000
     assert all(mine == sorted(mine) for mine in given)
 
