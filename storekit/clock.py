@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
-__all__ = ["REAL_CLOCK", "Clock", "Lock", "RealClock"]
+__all__ = ["REAL_CLOCK", "Clock", "Event", "Lock", "RealClock"]
+
+T = TypeVar("T")
 
 
 class Lock(Protocol):
@@ -35,12 +39,26 @@ class Lock(Protocol):
         """Give it back."""
 
 
-class Clock(Protocol):
-    """
-    A source of time, and of the things that wait.
+class Event(Protocol):
+    """Something that happens once, and for which threads wait; as `threading.Event`."""
 
-    Clocks are hashable: executors are kept per clock and worker count.
-    """
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has happened, at most so many seconds; whether it has."""
+
+    def set(self) -> object:
+        """Let it happen."""
+
+    def clear(self) -> object:
+        """Let it not have happened yet."""
+
+
+class Clock(Protocol):
+    """A source of time, and of the things that wait. Clocks are hashable."""
+
+    @property
+    def executors(self) -> dict[object, Executor]:
+        """Where `storekit.pool` keeps those that it has made, for as long as the clock lives."""
+        ...
 
     def now(self) -> float:
         """Seconds since some fixed moment; never runs backwards."""
@@ -57,8 +75,31 @@ class Clock(Protocol):
         """A new lock."""
         ...
 
+    def event(self) -> Event:
+        """A new event, which has not happened."""
+        ...
+
     def executor(self, workers: int) -> Executor:
         """A new executor with at most `workers` threads, whose futures wait by this clock."""
+        ...
+
+    def wait(
+        self,
+        futures: Iterable[Future[T]],
+        timeout: float | None = None,
+        return_when: str = "ALL_COMPLETED",
+    ) -> tuple[set[Future[T]], set[Future[T]]]:
+        """As `concurrent.futures.wait`: those that are done, and the others."""
+        ...
+
+    def as_completed(
+        self, futures: Iterable[Future[T]], timeout: float | None = None
+    ) -> Iterator[Future[T]]:
+        """As `concurrent.futures.as_completed`: each future, in the order in which they end."""
+        ...
+
+    def gather(self, futures: Sequence[Future[T]]) -> list[T]:
+        """The results of futures, in their order; the error of the first that has one."""
         ...
 
 
@@ -68,6 +109,11 @@ class RealClock:
 
     Threads: safe.
     """
+
+    @cached_property
+    def executors(self) -> dict[object, Executor]:
+        """Those that `storekit.pool` keeps."""
+        return {}
 
     def now(self) -> float:
         """Seconds on the monotonic clock of the machine."""
@@ -86,11 +132,42 @@ class RealClock:
         """A `threading.Lock`."""
         return threading.Lock()
 
+    def event(self) -> Event:
+        """A `threading.Event`."""
+        return threading.Event()
+
     def executor(self, workers: int) -> Executor:
         """A `ThreadPoolExecutor`, whose threads start when they are needed."""
         from concurrent.futures import ThreadPoolExecutor  # 4 ms, for those who have tasks
 
         return ThreadPoolExecutor(workers, thread_name_prefix="storekit")
+
+    def wait(
+        self,
+        futures: Iterable[Future[T]],
+        timeout: float | None = None,
+        return_when: str = "ALL_COMPLETED",
+    ) -> tuple[set[Future[T]], set[Future[T]]]:
+        """`concurrent.futures.wait`."""
+        from concurrent.futures import wait
+
+        done, others = wait(futures, timeout, return_when)
+        return done, others
+
+    def as_completed(
+        self, futures: Iterable[Future[T]], timeout: float | None = None
+    ) -> Iterator[Future[T]]:
+        """`concurrent.futures.as_completed`."""
+        from concurrent.futures import as_completed
+
+        return as_completed(futures, timeout)
+
+    def gather(self, futures: Sequence[Future[T]]) -> list[T]:
+        """The results of futures, in their order."""
+        return [future.result() for future in futures]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "executors"}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RealClock)

@@ -25,6 +25,8 @@ Every error storekit raises, in one tree.
       NodeNotFoundError (KeyError)
       NodeExistsError (ValueError)
       NodeTypeError (TypeError)       a group where an array was asked for, or the reverse
+      SimulationError (RuntimeError)  a virtual clock used by a thread that it does not order
+        SimulationStalledError        nobody can go on: a deadlock, or a wait outside of the clock
       MissingExtraError (ImportError) an optional dependency; the message names the extra
 
 `KeyNotFoundError` is not an `OSError`: code that catches `OSError` around a store call must not
@@ -56,6 +58,8 @@ __all__ = [
     "SelectionError",
     "ServerError",
     "ShapeError",
+    "SimulationError",
+    "SimulationStalledError",
     "StoreError",
     "StorekitError",
     "TimeoutError",
@@ -259,6 +263,14 @@ class NodeExistsError(StorekitError, ValueError):
 
 class NodeTypeError(StorekitError, TypeError):
     """The node is of the other kind."""
+
+
+class SimulationError(StorekitError, RuntimeError):
+    """A `VirtualClock` was used by a thread that it does not order."""
+
+
+class SimulationStalledError(SimulationError):
+    """No thread of a simulation can go on; the message says where each one is."""
 
 
 class MissingExtraError(StorekitError, ImportError):

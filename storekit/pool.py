@@ -35,8 +35,8 @@ inline and 14 to 21 by two threads; with zstd (11 us) it is 28 and 18.
 
 _has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
-_executors: dict[tuple[Clock, int], Executor] = {}
 _guard = threading.Lock()
+_forks = 0  # how many forks lie between the first process and this one
 
 
 class _Thread(threading.local):
@@ -228,20 +228,21 @@ class _Plan:
 
 
 def _executor(clock: Clock, workers: int) -> Executor:
-    executor = _executors.get((clock, workers))
+    name = workers, _forks
+    executor = clock.executors.get(name)
     if executor is None:
         with _guard:
-            executor = _executors.get((clock, workers))
+            executor = clock.executors.get(name)
             if executor is None:
-                executor = _executors[clock, workers] = clock.executor(workers)
+                executor = clock.executors[name] = clock.executor(workers)
     return executor
 
 
 def _forget_threads() -> None:
-    """In a forked child the parent's threads do not exist: begin anew."""
-    global _guard
+    """In a forked child the parent's threads do not exist, and nobody holds its locks."""
+    global _guard, _forks
     _guard = threading.Lock()
-    _executors.clear()
+    _forks += 1
 
 
 if hasattr(os, "register_at_fork"):

@@ -324,6 +324,7 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
 
 
 def test_executors_are_made_once() -> None:
-    """Equal clocks with equal numbers of workers share an executor."""
-    assert pool._executor(REAL_CLOCK, 3) is pool._executor(RealClock(), 3)
+    """A clock has one executor for each number of workers."""
+    assert pool._executor(REAL_CLOCK, 3) is pool._executor(REAL_CLOCK, 3)
+    assert pool._executor(REAL_CLOCK, 3) is not pool._executor(RealClock(), 3)
     assert pool._executor(REAL_CLOCK, 3) is not pool._executor(REAL_CLOCK, 4)

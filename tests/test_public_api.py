@@ -44,7 +44,7 @@ PUBLIC = [
 ]
 
 FLOORS = [
-    {"typing", "errors", "keys", "clock", "pool"},
+    {"typing", "errors", "keys", "clock", "draws", "pool", "semaphore", "shared", "simulation"},
     {"stores"},
     {"selection"},
     {"frames"},

@@ -57,6 +57,27 @@ class Call:
         """How many bytes of values are written."""
         return sum(len(value) for value in self.values if value is not None)
 
+    def on(self, store: Any) -> Any:
+        """Ask the same of a store, which must be able to do it."""
+        return getattr(store, self.op)(*self._arguments())
+
+    def _arguments(self) -> tuple[Any, ...]:
+        match self.op:
+            case "get_partial_values":
+                return ([(key, *part) for key, part in zip(self.keys, self.ranges, strict=True)],)
+            case "set_partial_values":
+                starts = (start for start, _ in self.ranges)
+                return (list(zip(self.keys, starts, self.values, strict=True)),)
+            case "set_values":
+                return (zip(self.keys, self.values, strict=True),)
+            case "erase_values":
+                return (self.keys,)
+            case "compare_and_set":
+                return (*self.keys, *self.values, self.expected_version)
+            case "list":
+                return ()
+        return (*self.keys, *self.values) if self.keys else (self.prefix,)
+
 
 class Waist(Store):
     """What has an inner store, and one method through which every operation on it passes."""
@@ -74,29 +95,28 @@ class Waist(Store):
         """
         return proceed()
 
+    def _do(self, call: Call) -> Any:
+        return self._around(call, lambda: call.on(self._inner))
+
 
 class Reads(ReadableStore, Waist):
     """Forwards what a `ReadableStore` can do."""
 
     def _get(self, key: str) -> Value:
-        value: Value = self._around(Call("get", (key,)), lambda: self._inner.get(key))
+        value: Value = self._do(Call("get", (key,)))
         return value
 
     def _get_partial_values(self, asked: Sequence[tuple[str, ByteRange]]) -> list[Value | None]:
         keys, ranges = tuple(key for key, _ in asked), tuple(part for _, part in asked)
-        call = Call("get_partial_values", keys, ranges)
-        values: list[Value | None] = self._around(
-            call,
-            lambda: self._inner.get_partial_values([(key, *part) for key, part in asked]),
-        )
+        values: list[Value | None] = self._do(Call("get_partial_values", keys, ranges))
         return values
 
     def _exists(self, key: str) -> bool:
-        found: bool = self._around(Call("exists", (key,)), lambda: self._inner.exists(key))
+        found: bool = self._do(Call("exists", (key,)))
         return found
 
     def _getsize(self, key: str) -> int:
-        size: int = self._around(Call("getsize", (key,)), lambda: self._inner.getsize(key))
+        size: int = self._do(Call("getsize", (key,)))
         return size
 
 
@@ -104,16 +124,12 @@ class Writes(WritableStore, Waist):
     """Forwards what a `WritableStore` can do."""
 
     def _set(self, key: str, value: Value) -> None:
-        self._around(Call("set", (key,), values=(value,)), lambda: self._inner.set(key, value))
+        self._do(Call("set", (key,), values=(value,)))
 
     def _set_values(self, key_values: Iterable[tuple[str, Value]]) -> None:
         for group in _groups(key_values):
-            self._set_group(group)
-
-    def _set_group(self, group: Sequence[tuple[str, Value]]) -> None:
-        keys, values = zip(*group, strict=True)
-        call = Call("set_values", keys, values=values)
-        self._around(call, lambda: self._inner.set_values(group))
+            keys, values = zip(*group, strict=True)
+            self._do(Call("set_values", keys, values=values))
 
     def _set_partial_values(self, parts: Mapping[str, Sequence[tuple[int, Value]]]) -> None:
         flat = [(key, start, value) for key, changes in parts.items() for start, value in changes]
@@ -123,20 +139,19 @@ class Writes(WritableStore, Waist):
             tuple((start, len(value)) for _, start, value in flat),
             tuple(value for _, _, value in flat),
         )
-        self._around(call, lambda: self._inner.set_partial_values(flat))
+        self._do(call)
 
     def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
         self._set_partial_values({key: changes})
 
     def _erase(self, key: str) -> None:
-        self._around(Call("erase", (key,)), lambda: self._inner.erase(key))
+        self._do(Call("erase", (key,)))
 
     def _erase_values(self, keys: Sequence[str]) -> None:
-        self._around(Call("erase_values", tuple(keys)), lambda: self._inner.erase_values(keys))
+        self._do(Call("erase_values", tuple(keys)))
 
     def _erase_prefix(self, prefix: str) -> int:
-        call = Call("erase_prefix", prefix=prefix)
-        count: int = self._around(call, lambda: self._inner.erase_prefix(prefix))
+        count: int = self._do(Call("erase_prefix", prefix=prefix))
         return count
 
 
@@ -144,17 +159,15 @@ class Lists(ListableStore, Waist):
     """Forwards what a `ListableStore` can do."""
 
     def _list(self) -> Iterable[str]:
-        keys: Iterable[str] = self._around(Call("list", prefix=""), lambda: self._inner.list())
+        keys: Iterable[str] = self._do(Call("list", prefix=""))
         return keys
 
     def _list_prefix(self, prefix: str) -> Iterable[str]:
-        call = Call("list_prefix", prefix=prefix)
-        keys: Iterable[str] = self._around(call, lambda: self._inner.list_prefix(prefix))
+        keys: Iterable[str] = self._do(Call("list_prefix", prefix=prefix))
         return keys
 
     def _list_dir(self, prefix: str) -> Iterable[str]:
-        call = Call("list_dir", prefix=prefix)
-        names: Iterable[str] = self._around(call, lambda: self._inner.list_dir(prefix))
+        names: Iterable[str] = self._do(Call("list_dir", prefix=prefix))
         return names
 
 
@@ -162,17 +175,14 @@ class Compares(ConditionalStore, Waist):
     """Forwards what a `ConditionalStore` can do besides reading and writing."""
 
     def _get_versioned(self, key: str) -> tuple[Value, str]:
-        call = Call("get_versioned", (key,))
-        found: tuple[Value, str] = self._around(call, lambda: self._inner.get_versioned(key))
+        found: tuple[Value, str] = self._do(Call("get_versioned", (key,)))
         return found
 
     def _compare_and_set(
         self, key: str, value: Value | None, expected_version: str | None
     ) -> str | None:
         call = Call("compare_and_set", (key,), values=(value,), expected_version=expected_version)
-        version: str | None = self._around(
-            call, lambda: self._inner.compare_and_set(key, value, expected_version)
-        )
+        version: str | None = self._do(call)
         return version
 
 

@@ -60,7 +60,7 @@ class WrapperStore(_Base):
         """Make an instance of a subclass of `cls` with the capabilities of `store`."""
         if not isinstance(store, Store):
             raise TypeError(f"{cls.__name__} wraps a store, found {type(store).__name__}")
-        made = object.__new__(_with_capabilities(_declared_class(cls), abilities(store)))
+        made = object.__new__(_with_capabilities(_declared_class(cls), cls._abilities(store)))
         if not isinstance(made, cls):  # `cls` came from another wrapper, of other capabilities
             made.__init__(store, *args, **kwargs)  # type: ignore[misc]
         return made  # type: ignore[return-value]
@@ -91,6 +91,11 @@ class WrapperStore(_Base):
     def close(self) -> None:
         """Close the inner store."""
         self.inner.close()
+
+    @classmethod
+    def _abilities(cls, store: Store) -> frozenset[type]:
+        """The capabilities of a wrapper around that store; no more than the store has."""
+        return abilities(store)
 
     def _config(self) -> dict[str, Any]:
         """The keyword arguments which, after the inner store, make an equal wrapper."""

@@ -19,6 +19,7 @@ from forking import in_child
 from index_samples import numbered
 
 from storekit import LocalStore, MemoryStore, ZarrArray, ZarrGroup, open_zarr, pool
+from storekit.clock import REAL_CLOCK
 from storekit.errors import ConnectionLostError, NodeExistsError
 from storekit.nodes import locks
 from storekit.stores.base import Latency
@@ -394,11 +395,11 @@ def test_the_number_of_threads_is_bounded() -> None:
     array = make(MemoryStore(), shape=(60,))
     array[...] = numbered((60,))
     far = ZarrArray(FarStore(array.store), "a")
-    pools = len(pool._executors)
+    pools = len(REAL_CLOCK.executors)
     for stop in range(1, 60):
         assert far[:stop].shape == (stop,)
     far.read_future().result()
-    assert len(pool._executors) <= pools + 1
+    assert len(REAL_CLOCK.executors) <= pools + 1
 
 
 def test_small_work_is_done_by_the_caller() -> None:
