@@ -10,6 +10,7 @@ Every error storekit raises, in one tree.
         InvalidRangeError (ValueError)
         ReadOnlyError (PermissionError)
         UnsupportedError              the backend cannot do this at all
+        QuotaExceededError            the store would hold more than it may
         AccessDeniedError             the backend refused this caller
         TransportError                retryable: the request or its answer got lost
           TimeoutError (builtin TimeoutError)
@@ -53,6 +54,7 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeTypeError",
+    "QuotaExceededError",
     "RateLimitedError",
     "ReadOnlyError",
     "SelectionError",
@@ -138,6 +140,10 @@ class ReadOnlyError(StoreError, PermissionError):
 
 class UnsupportedError(StoreError):
     """The backend lacks this ability."""
+
+
+class QuotaExceededError(StoreError):
+    """The value would make the store bigger than it may be; nothing was written."""
 
 
 class AccessDeniedError(StoreError):
