@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, TypeVar
 
 from storekit.typing import Value
 
 __all__ = ["coalesce", "read_spans"]
 
+N = TypeVar("N", int, float)
 Span: TypeAlias = tuple[int, int]
 
 
-def coalesce(spans: Sequence[Span], gap: int) -> list[Span]:
+def coalesce(spans: Iterable[tuple[N, N]], gap: N) -> list[tuple[N, N]]:
     """
     The fewest spans that cover all given ones, reading no more than `gap` needless bytes between
     two.
@@ -26,7 +27,7 @@ def coalesce(spans: Sequence[Span], gap: int) -> list[Span]:
     Returns:
         Spans in rising order, more than `gap` bytes apart.
     """
-    merged: list[Span] = []
+    merged: list[tuple[N, N]] = []
     for first, last in sorted(span for span in spans if span[0] < span[1]):
         if merged and first - merged[-1][1] <= gap:
             merged[-1] = merged[-1][0], max(merged[-1][1], last)

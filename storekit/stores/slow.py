@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import isfinite
-from numbers import Real
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from math import inf
 from typing import Any
 
 from storekit.clock import Clock
-from storekit.stores.base import Latency, Store
+from storekit.draws import Draws
+from storekit.errors import StoreError
+from storekit.stores._network import Trip
+from storekit.stores.base import Latency, ListableStore, Store
+from storekit.stores.coalesce import coalesce
+from storekit.stores.distributions import positive
+from storekit.stores.link import Link
 from storekit.stores.wrapper import Call, WrapperStore
+from storekit.typing import ByteRange, Value
 
 __all__ = ["SlowStore"]
 
-_NETWORK_DELAY = 1e-3  # seconds from which on a request is worth a thread of its own
 _NETWORK_CONCURRENCY = 64
+_LISTINGS = {"list", "list_prefix", "list_dir"}
 
 
 class SlowStore(WrapperStore):
     """
     A store whose every operation takes time, like one behind a network.
 
-    An operation takes `base_delay`, also when it fails or finds nothing, and the time that its
-    bytes need. What is written has been sent before anybody sees it; what is read arrives after it
-    was read. Operations do not get in each other's way.
+    What takes which time says the `Link`; by default that is one of this store alone, with a
+    latency of `base_delay` and a bandwidth of `bits_per_second`. What is written has been sent
+    before anybody sees it; what is read arrives after it was read.
 
-    `set_values` takes the delay for each of its values, as if they were set one by one: no network
-    store takes several in one request.
+    A call is as many requests as a plain server would need, one after the other: one for each key;
+    of one key one for all ranges that are so near to each other that a further request would take
+    longer than to read what lies between; one for each page of a listing; for a prefix that is
+    erased, the pages of its listing and one for each key.
 
     Args:
         store: The inner store.
 
-        base_delay: Seconds that each operation takes, whatever its size.
+        base_delay: Seconds that each request takes, beside its transfer. Defaults to 1, as in
+            simplezarr; not to be given with `link`.
 
-        bits_per_second: How fast values, and the names in listings, are moved. 0 means at once.
+        bits_per_second: How fast values, and the names in listings, are moved, in each direction.
+            All threads share it. 0 means at once; not to be given with `link`.
+
+        link: The network, which other stores may share.
 
         clock: Whose time passes. Defaults to the clock of the inner store.
 
-    Raises:
-        ValueError: If a parameter is negative or no finite number.
+        seed: Of latencies that vary, and of losses. They depend on the operation, the key and how
+            often it was asked for, not on the order of threads.
 
-    Threads: as safe as the inner store; threads wait side by side.
+    Raises:
+        ValueError: If a parameter is negative or no finite number, or both the link and what it
+            stands for are given.
+
+    Threads: as safe as the inner store. Threads wait side by side.
     """
 
     def __init__(
@@ -49,62 +66,121 @@ class SlowStore(WrapperStore):
         base_delay: float = 1.0,
         bits_per_second: float = 0.0,
         *,
+        link: Link | None = None,
         clock: Clock | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__(store)
-        self.base_delay = _positive("base_delay", base_delay)
-        self.bits_per_second = _positive("bits_per_second", bits_per_second)
-        self._clock = clock
+        self.bits_per_second = positive("bits_per_second", bits_per_second)
+        if link is None:
+            self.base_delay = positive("base_delay", base_delay)
+            rate = self.bits_per_second / 8 or None
+            self.link = Link(latency=self.base_delay, down=rate, up=rate)
+        elif not isinstance(link, Link):
+            raise ValueError(f"link must be a Link, found {link!r}")
+        elif (base_delay, bits_per_second) != (1.0, 0.0):
+            raise ValueError(
+                "base_delay and bits_per_second are those of the link, if there is one"
+            )
+        else:
+            self.link, self.base_delay = link, link.delay.mean
+        self._own_link = link is None
+        self._clock, self.seed = clock, seed
+        self._draws = Draws(seed)
         if clock is not None:
             self.clock = clock
-        if self._is_network:
+        if self.link.is_far:
             self.latency = Latency.NETWORK
+        if isinstance(self, ListableStore) and self.link.page_size is not None:
+            self.page_size = self.link.page_size
 
     @property
     def concurrency(self) -> int:
-        """64 if the delay is that of a network, else that of the inner store."""
-        return _NETWORK_CONCURRENCY if self._is_network else self.inner.concurrency
-
-    @property
-    def _is_network(self) -> bool:
-        return self.base_delay >= _NETWORK_DELAY
+        """
+        As many as the link has connections; 64 if they are not limited and the link is far away
+        (`Link.is_far`), else as many as for the inner store.
+        """
+        usual = _NETWORK_CONCURRENCY if self.link.is_far else self.inner.concurrency
+        return self.link.max_connections or usual
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        requests = len(call.keys) if call.op == "set_values" else 1
-        self.clock.sleep(requests * self.base_delay + self._transfer(call.upload))
-        answer = proceed()
-        if call.op != "compare_and_set":  # whose answer, a version, weighs nothing
-            self.clock.sleep(self._transfer(_download(answer)))
-        return answer
+        op, name = call.op, call.keys[0] if call.keys else call.prefix or ""
+        with Trip(self.link.network(self.clock), self.clock, self._draws) as trip:
+            for key in self._requests(call):
+                trip.request(op, key)
+            trip.send(call.upload, op, name)
+            try:
+                answer = trip.through(proceed)
+            except StoreError:
+                trip.receive(0, op, name)  # the answer that there is none
+                raise
+            if op in _LISTINGS:
+                for _ in range(1, self._pages(len(answer))):
+                    trip.request(op, name)
+            trip.receive(self._download(call, answer), op, name)
+            return answer
 
-    def _transfer(self, size: int) -> float:
-        return 8 * size / self.bits_per_second if self.bits_per_second else 0.0
+    def _requests(self, call: Call) -> Iterator[str]:
+        """The key or prefix of each request that a call needs before it has its effect."""
+        if call.op == "erase_prefix":
+            yield from self._requests_to_erase(call.prefix or "")
+        elif not call.keys:
+            yield call.prefix or ""
+        elif call.op == "get_partial_values":
+            parts = zip(call.keys, call.ranges, strict=True)
+            for key, group in groupby(parts, key=lambda part: part[0]):
+                count = len(self._spans([part for _, part in group]))
+                yield from [key] * max(count, 1)
+        else:
+            yield from (key for key, _ in groupby(call.keys))
+
+    def _requests_to_erase(self, prefix: str) -> Iterator[str]:
+        names = self.inner.list_prefix(prefix) if isinstance(self.inner, ListableStore) else []
+        yield from [prefix] * self._pages(len(names))
+        yield from names
+
+    def _pages(self, names: int) -> int:
+        return max(-(-names // (self.page_size or names or 1)), 1)
+
+    def _spans(self, ranges: Sequence[ByteRange]) -> list[tuple[float, float]]:
+        """What is requested of one value; negative where it counts from the end."""
+        ends = [(start, inf if length is None else start + length) for start, length in ranges]
+        suffixes = [span for span in ends if span[0] < 0]
+        return suffixes + coalesce([span for span in ends if span[0] >= 0], self.link.worth)
+
+    def _download(self, call: Call, answer: Any) -> float:
+        """How many bytes come down, of values and of listed names."""
+        match call.op:
+            case "get":
+                return len(answer)
+            case "get_versioned":
+                return len(answer[0])
+            case "get_partial_values":
+                return self._downloaded_parts(call, answer)
+            case op if op in _LISTINGS:
+                return sum(len(name.encode()) for name in answer)
+        return 0
+
+    def _downloaded_parts(self, call: Call, answer: Sequence[Value | None]) -> float:
+        """The bytes of ranges, and those between two that came with the same request."""
+        size = 0.0
+        parts = zip(call.keys, call.ranges, answer, strict=True)
+        for _, group in groupby(parts, key=lambda part: part[0]):
+            found = [(start, len(value)) for _, (start, _), value in group if value is not None]
+            spans = self._spans(found)
+            size += sum(last - first for first, last in spans)
+        return size
 
     def _config(self) -> dict[str, Any]:
-        config: dict[str, Any] = {"base_delay": self.base_delay}
-        if self.bits_per_second:
-            config["bits_per_second"] = self.bits_per_second
+        config: dict[str, Any] = {}
+        if not self._own_link:
+            config["link"] = self.link
+        else:
+            config["base_delay"] = self.base_delay
+            if self.bits_per_second:
+                config["bits_per_second"] = self.bits_per_second
         if self._clock is not None:
             config["clock"] = self._clock
+        if self.seed:
+            config["seed"] = self.seed
         return config
-
-
-def _download(answer: object) -> int:
-    """How many bytes an answer brings, of values and of listed names."""
-    if isinstance(answer, bytes | memoryview):
-        return len(answer)
-    if isinstance(answer, tuple):  # a value and its version
-        return _download(answer[0])
-    if isinstance(answer, str):
-        return len(answer.encode())
-    if isinstance(answer, list):
-        return sum(map(_download, answer))
-    return 0
-
-
-def _positive(name: str, value: object) -> float:
-    if not isinstance(value, bool) and isinstance(value, Real):
-        number = float(value)
-        if isfinite(number) and number >= 0:
-            return number
-    raise ValueError(f"{name} must be a finite number, not negative; found {value!r}")

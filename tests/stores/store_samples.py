@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from storekit.clock import RealClock
+from storekit.clock import Event, RealClock
 from storekit.errors import ConflictError, KeyNotFoundError
 from storekit.stores.base import (
     ConditionalStore,
@@ -29,6 +29,19 @@ class FakeClock(RealClock):
     def sleep(self, seconds: float) -> None:
         """Note the time, and return at once."""
         self.sleeps.append(seconds)
+
+    def event(self) -> Event:
+        """An event for which nobody waits until a moment."""
+        event = super().event()
+        real_wait = event.wait
+
+        def wait(timeout: float | None = None) -> bool:
+            if timeout is not None:
+                self.sleeps.append(timeout)
+            return real_wait(None if timeout is None else 0)
+
+        event.wait = wait  # type: ignore[method-assign]
+        return event
 
     @property
     def slept(self) -> float:

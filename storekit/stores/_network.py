@@ -1,0 +1,199 @@
+"""What goes on on a link, by one clock."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from storekit.clock import Clock
+from storekit.errors import ConnectionLostError
+from storekit.semaphore import Semaphore
+from storekit.stores._pipe import Pipe
+from storekit.stores.distributions import Constant
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from storekit.draws import Draws
+    from storekit.stores.link import Link
+
+__all__ = ["Network", "Trip"]
+
+T = TypeVar("T")
+
+_MOST_LATE = 0.05
+"""
+Seconds that a thread which woke up too late may make up for. A sleep takes 0.06 to 1 ms longer than
+asked for; at 1 GB/s that is as long as 64 KiB take.
+"""
+
+
+class Network:
+    """
+    The state of a link: its connections, its pace, what it moves.
+
+    Args:
+        link: Whose.
+
+        now: The moment from which outages are counted.
+
+    Threads: safe.
+    """
+
+    def __init__(self, link: Link, now: float) -> None:
+        one = link.per_connection or math.inf
+        self.link, self.begin = link, now
+        self.up, self.down = Pipe(link.up or math.inf, one), Pipe(link.down or math.inf, one)
+        self.connections = Semaphore(link.max_connections) if link.max_connections else None
+        self.local = _Local()
+        self._lock = threading.Lock()
+        self._next_request = -math.inf
+
+    def pace(self, moment: float) -> float:
+        """When a request may begin that could begin at a moment."""
+        if self.link.requests_per_second is None:
+            return moment
+        with self._lock:
+            moment = max(moment, self._next_request)
+            self._next_request = moment + 1 / self.link.requests_per_second
+            return moment
+
+
+class _Local(threading.local):
+    """What is a thread's own."""
+
+    late = 0.0
+    """Seconds by which it woke up too late after its last trip."""
+
+    connected = False
+    """Whether it has a connection: a link inside a store of the same link needs no second one."""
+
+
+class Trip:
+    """
+    A connection over a link, and the requests made by it one after the other; a context.
+
+    A trip has a time of its own, in which each request and transfer takes exactly what the link
+    says. `settle` lets the clock catch up with it.
+
+    Args:
+        network: The link.
+
+        clock: Whose time passes.
+
+        draws: Where the delays and losses come from.
+    """
+
+    def __init__(self, network: Network, clock: Clock, draws: Draws) -> None:
+        self._network, self._clock, self._draws = network, clock, draws
+        self._link, self._local = network.link, network.local
+        self._answer_lost: str | None = None
+
+    def __enter__(self) -> Trip:
+        connections = self._network.connections
+        self._connected = connections is not None and not self._local.connected
+        late = self._local.late
+        if connections is not None and self._connected:
+            before = self._clock.now()
+            connections.acquire(self._clock)
+            self._local.connected = True
+            if self._clock.now() > before:
+                late = 0.0
+        self.at = self._clock.now() - late
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connected and self._network.connections is not None:
+            self._local.connected = False
+            self._network.connections.release()
+
+    def request(self, op: str, key: str) -> None:
+        """
+        Begin a request: wait for its turn, and for its latency.
+
+        Raises:
+            ConnectionLostError: If the request gets lost; `answer` raises it where the answer does.
+        """
+        link, uniform = self._link, self._draws.uniform
+        self.at = self._network.pace(self.at)
+        varies = not isinstance(link.delay, Constant)
+        u = uniform("latency", op, key) if varies else 0.5
+        self._pass_time(link.delay.sample(u), op, key)
+        if link.loss and uniform("loss", op, key) < link.loss:
+            if link.loss_delay is not None:
+                self._pass_time(link.loss_delay, op, key)
+            elif uniform("direction", op, key) < 0.5:
+                self._lose("the request got lost", op, key)
+            else:
+                self._answer_lost = "the answer got lost"
+
+    def send(self, size: float, op: str, key: str) -> None:
+        """Move bytes up the link, and let the clock catch up."""
+        self._move(self._network.up, size, op, key)
+        self.settle()
+
+    def receive(self, size: float, op: str, key: str) -> None:
+        """
+        Move bytes down the link, and let the clock catch up.
+
+        Raises:
+            ConnectionLostError: If the answer gets lost.
+        """
+        self._move(self._network.down, size, op, key)
+        if self._answer_lost is not None:
+            self._lose(self._answer_lost, op, key)
+        self.settle()
+
+    def through(self, call: Callable[[], T]) -> T:
+        """Do what takes a time of its own."""
+        before = self._clock.now()
+        try:
+            return call()
+        finally:
+            self.at += self._clock.now() - before
+
+    def settle(self) -> None:
+        """Wait until the clock has come to the time of the trip."""
+        now = self._clock.now()
+        if self.at > now:
+            self._clock.sleep(self.at - now)
+            now = self._clock.now()
+        late = now - self.at
+        # By a clock that is exact nobody is late; the rounding to nanoseconds does not count.
+        self._local.late = min(late, _MOST_LATE) if late > 1e-6 else 0.0
+
+    def _pass_time(self, seconds: float, op: str, key: str) -> None:
+        cut = self._next_outage(self.at)
+        if cut <= self.at:  # down already: to find that out takes the time of the answer
+            cut = self.at + seconds
+        elif cut >= self.at + seconds:
+            self.at += seconds
+            return
+        self.at = cut
+        self._lose("the link is down", op, key)
+
+    def _move(self, pipe: Pipe, size: float, op: str, key: str) -> None:
+        cut = self._next_outage(self.at)
+        end = pipe.transfer(size, self.at, cut, self._clock)
+        self.at = min(end, cut)
+        if end > cut:
+            self._lose("the link went down", op, key)
+
+    def _next_outage(self, moment: float) -> float:
+        outages, begin = self._link.outages, self._network.begin
+        if outages is None:
+            return math.inf
+        if outages.is_down(moment - begin):
+            return moment
+        return begin + outages.next_after(moment - begin)
+
+    def _lose(self, what: str, op: str, key: str) -> None:
+        self.settle()
+        raise ConnectionLostError(what, store=self._link, op=op, key=key)
