@@ -5,9 +5,9 @@ Rates are in bytes a second (1 kbit is 125 bytes), latencies in seconds a reques
 one link: all stores that are given it share it. `dataclasses.replace(profiles.LTE)` is another one
 with the same settings, and `by_name("lte")` finds one by a text.
 
-The profiles of browsers and of WebPageTest are meant for packets, whose round trip is what they call
-latency; a request over a connection that is open takes one. DevTools multiplies its latencies by
-2.75 to 5 for what else a request waits for; its numbers are taken with that factor.
+What WebPageTest calls latency is the round trip of a packet, which a request over an open
+connection takes once. DevTools multiplies its latencies by 2.75 to 5 for what else a request waits
+for; they are taken here with that factor.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ S3_SAME_REGION: Final = Link(
 )
 """
 S3 from a machine of 10 Gbit/s in its region. 55 MiB/s is the median bandwidth of one object's
-download (Durner, Leis, Neumann, PVLDB 16(11), 2023). The latency is our fit: median 30 ms, 95 % under
-80 ms.
+download (Durner, Leis, Neumann, PVLDB 16(11), 2023). The latency is our fit: median 30 ms, 95 %
+under 80 ms.
 """
 
 S3_DOCUMENTED: Final = Link(
