@@ -35,9 +35,9 @@ def value_lock(store: Store, key: str) -> Iterator[None]:
     """
     Exclude the other threads of this process that change the value of a key.
 
-    Stores that share their data (`Store.identity`) share the lock.
+    Stores that share the value share the lock, also where they have different keys for it.
     """
-    name = (store.identity, key)
+    name = store._place(key)
     with _guard:
         entry = _locks.get(name)
         if entry is None:

@@ -82,6 +82,14 @@ class Store(ABC):
     def identity(self) -> Hashable:
         """What names the place of the data: equal for two stores of this process that share it."""
 
+    def _place(self, key: str) -> tuple[Hashable, str]:
+        """
+        The name of a value for the whole process: equal for two stores and keys that share it.
+
+        A store that hands its keys on under other names asks the one that it hands them to.
+        """
+        return self.identity, key
+
     def close(self) -> None:  # noqa: B027 - not abstract: most stores hold nothing
         """Give back what the store holds on to. Stores that hold nothing stay usable."""
 

@@ -88,6 +88,9 @@ class WrapperStore(_Base):
         """That of the inner store, for the data is the same."""
         return self.inner.identity
 
+    def _place(self, key: str) -> tuple[Hashable, str]:
+        return self.inner._place(key)
+
     def close(self) -> None:
         """Close the inner store."""
         self.inner.close()
