@@ -50,7 +50,7 @@ FLOORS = [
     {"frames"},
     {"codecs"},
     {"nodes"},
-    {"interop", "testing"},
+    {"interop", "testing", "demo"},
 ]
 """From the ground up. A module imports from its own floor and from those below it."""
 

@@ -1,0 +1,1 @@
+"""Programs that show what storekit does: ``python -m storekit.demo network``."""
