@@ -18,10 +18,15 @@ class Semaphore:
     Args:
         permits: How many there are.
 
+    Raises:
+        ValueError: If there is none.
+
     Threads: safe.
     """
 
     def __init__(self, permits: int) -> None:
+        if permits < 1:
+            raise ValueError(f"permits must be at least 1, found {permits!r}")
         self._free = permits
         self._queue: deque[Event] = deque()
         self._lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 from uuid import uuid4
@@ -40,6 +41,10 @@ class Shared:
 
 
 def _restore(cls: type[Shared], token: str, arguments: dict[str, Any]) -> Shared:
+    with _guard:
+        known = _known.get(token)
+    if known is not None:
+        return known
     made = cls(**arguments)
     with _guard:
         known = _known.get(token)
@@ -47,3 +52,13 @@ def _restore(cls: type[Shared], token: str, arguments: dict[str, Any]) -> Shared
             object.__setattr__(made, "_token", token)
             known = _known[token] = made
         return known
+
+
+def _open_the_guard() -> None:
+    """In a forked child nobody holds the parent's locks."""
+    global _guard
+    _guard = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_the_guard)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from types import TracebackType
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from storekit.draws import Draws
+from storekit.errors import SimulationError
 from storekit.shared import Shared
-from storekit.simulation.baton import Baton, Member, Wait
+from storekit.simulation.baton import Baton
+from storekit.simulation.waits import VirtualEvent, VirtualLock, moment_after
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -63,8 +64,9 @@ class VirtualClock(Shared):
     ) -> None:
         if order not in ("fifo", "random"):
             raise ValueError(f"order must be 'fifo' or 'random', found {order!r}")
-        if patience is not None and not 0 < patience < math.inf:
-            raise ValueError(f"patience must be a positive number of seconds, found {patience!r}")
+        is_number = isinstance(patience, float | int) and 0 < patience < math.inf
+        if not is_number and patience is not None:
+            raise ValueError(f"patience must be a positive number or None, found {patience!r}")
         self.seed, self.order, self.patience = seed, order, patience
         self.executors: dict[object, Executor] = {}
         self._baton = Baton(Draws(seed) if order == "random" else None, patience)
@@ -86,15 +88,10 @@ class VirtualClock(Shared):
         Raises:
             SimulationError: If the thread is not part of the simulation.
         """
-        member = self._baton.member()
         if seconds > 0:
-            moment = self._after(seconds)
-            self._baton.mutex.acquire()
-            self._baton.wake_at(moment, Wait(member))
-            self._baton.park(member)
-
-    def _after(self, seconds: float) -> int:
-        return self._baton.now + max(math.ceil(seconds * 1e9 - 1e-3), 1)
+            self._baton.wait(None, moment_after(self._baton, seconds))
+        else:
+            self._baton.member()
 
     @property
     def fingerprint(self) -> str:
@@ -110,10 +107,15 @@ class VirtualClock(Shared):
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """A context in which the calling thread, started by others, is part of the simulation."""
-        with self._baton.mutex:
-            member = self._baton.new_member()
-        self._baton.enter(member)
+        """
+        A context in which the calling thread, started by others, is part of the simulation.
+
+        Nothing changes for a thread that is already.
+        """
+        if self.is_member:
+            yield
+            return
+        self._baton.join()
         try:
             yield
         finally:
@@ -125,13 +127,20 @@ class VirtualClock(Shared):
         A context in which the calling thread may wait for what the clock does not know.
 
         The others go on meanwhile, and so does time. What is repeatable is what they do, and what
-        this thread does afterwards if they all have come to rest by then.
+        this thread does afterwards if they all have come to rest by then. Nothing changes for a
+        thread that is not part of the simulation.
         """
+        if not self.is_member:
+            yield
+            return
         member = self._baton.go_outside()
         try:
             yield
-        finally:
-            self._baton.come_back(member)
+        except BaseException:
+            with suppress(SimulationError):  # what happened here is of more interest
+                self._baton.come_back(member)
+            raise
+        self._baton.come_back(member)
 
     # --- what waits -------------------------------------------------------------------------------
 
@@ -141,7 +150,7 @@ class VirtualClock(Shared):
 
     def event(self) -> VirtualEvent:
         """A new event, for which threads wait in simulated time."""
-        return VirtualEvent(self, self._baton)
+        return VirtualEvent(self._baton)
 
     def executor(self, workers: int) -> Executor:
         """A new executor, whose workers are part of the simulation while they work."""
@@ -156,7 +165,7 @@ class VirtualClock(Shared):
         return_when: str = "ALL_COMPLETED",
     ) -> tuple[set[Future[T]], set[Future[T]]]:
         """As `concurrent.futures.wait`; the timeout is in simulated seconds."""
-        waiting = set(futures)
+        waiting = list(dict.fromkeys(futures))
         if return_when not in ("ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION"):
             raise ValueError(f"invalid return condition: {return_when!r}")
         done: set[Future[T]] = set()
@@ -172,7 +181,7 @@ class VirtualClock(Shared):
         except TimeoutError:
             pass
         done |= {future for future in waiting if future.done()}
-        return done, waiting - done
+        return done, set(waiting) - done
 
     def as_completed(
         self, futures: Iterable[Future[T]], timeout: float | None = None
@@ -200,14 +209,27 @@ class VirtualClock(Shared):
         for future in waiting:
             future.add_done_callback(note)
         for left in range(len(waiting), 0, -1):
+            event.clear()  # before the look at `done`: futures may be cancelled from outside
             while not done:
-                event.clear()
-                if not event.wait(None if deadline is None else max(deadline - self.now(), 0)):
+                if not event.wait(None if deadline is None else deadline - self.now()):
                     raise TimeoutError(f"{left} (of {len(waiting)}) futures unfinished")
+                event.clear()
             yield done.popleft()
 
     def gather(self, futures: Sequence[Future[T]]) -> list[T]:
         """The results of futures, in their order; the error of the first that has one."""
+        done: deque[Future[T]] = deque()
+        event = self.event()
+
+        def note(future: Future[T]) -> None:
+            done.append(future)
+            if len(done) == len(futures) or future.cancelled() or future.exception() is not None:
+                event.set()
+
+        for future in futures:
+            future.add_done_callback(note)
+        if futures:  # waited for one by one, they would wake this thread one by one
+            event.wait()
         return [future.result() for future in futures]
 
     # --- the object -------------------------------------------------------------------------------
@@ -217,79 +239,3 @@ class VirtualClock(Shared):
 
     def __repr__(self) -> str:
         return f"VirtualClock(seed={self.seed}, order={self.order!r}) at {self.now()} s"
-
-
-class VirtualLock:
-    """A lock that may be held while its owner waits in simulated time."""
-
-    def __init__(self, baton: Baton) -> None:
-        self._baton = baton
-        self._owner: Member | None = None
-        self._queue: deque[Wait] = deque()
-
-    def __enter__(self) -> None:
-        baton = self._baton
-        member = baton.member()
-        baton.mutex.acquire()
-        if self._owner is None:
-            self._owner = member
-            baton.mutex.release()
-        else:
-            self._queue.append(Wait(member))
-            baton.park(member)  # whoever gives the lock back hands it on
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        with self._baton.mutex:
-            self._owner = None
-            if self._queue:
-                wait = self._queue.popleft()
-                self._owner = wait.member
-                self._baton.wake(wait)
-
-
-class VirtualEvent:
-    """As `threading.Event`, for which threads wait in simulated time."""
-
-    def __init__(self, clock: VirtualClock, baton: Baton) -> None:
-        self._clock, self._baton = clock, baton
-        self._happened = False
-        self._waits: list[Wait] = []
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has happened, at most so many simulated seconds; whether it has."""
-        baton = self._baton
-        member = baton.member()
-        moment = None if timeout is None else self._clock._after(timeout)
-        baton.mutex.acquire()
-        if self._happened or (timeout is not None and timeout <= 0):
-            baton.mutex.release()
-            return self._happened
-        wait = Wait(member)
-        self._waits.append(wait)
-        if moment is not None:
-            baton.wake_at(moment, wait)
-        baton.park(member)
-        if wait.timed_out:
-            with baton.mutex:
-                if wait in self._waits:
-                    self._waits.remove(wait)
-        return not wait.timed_out
-
-    def set(self) -> None:
-        """Let it happen. Any thread may."""
-        with self._baton.mutex:
-            self._happened = True
-            waits, self._waits = self._waits, []
-            for wait in waits:
-                self._baton.wake(wait)
-
-    def clear(self) -> None:
-        """Let it not have happened yet."""
-        with self._baton.mutex:
-            self._happened = False
