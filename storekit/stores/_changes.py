@@ -14,6 +14,7 @@ from storekit.errors import (
     KeyNotFoundError,
     QuotaExceededError,
     ReadOnlyError,
+    StoreError,
     UnsupportedError,
 )
 from storekit.stores._forward import Call
@@ -79,13 +80,19 @@ class Changes:
 
         Keys that others change at the same time become doubtful: which change was the last one,
         nobody can tell. When the last one of them ends, `settle` is called with a change of these
-        keys, under way, too, to find out what they hold; again, if they were changed meanwhile.
+        keys, under way, too, to find out what they hold; again, if they were changed meanwhile. Its
+        error is raised unless the call has one.
         """
         change = self._begin(Change(call.keys, call.prefix))
         try:
             yield change
-        finally:
-            self._settle(self._end(change), settle)
+        except BaseException as error:
+            try:
+                self._settle(self._end(change), settle)
+            except StoreError as second:
+                error.add_note(f"and afterwards: {second}")
+            raise
+        self._settle(self._end(change), settle)
 
     def _settle(self, doubtful: set[str], settle: Callable[[Change], None]) -> None:
         while doubtful:
