@@ -81,8 +81,7 @@ class TimeoutStore(WrapperStore):
             proceed = partial(kept.on, self._inner)
         future = self._executor().submit(copy_context().run, proceed)
         try:
-            done, _ = self.clock.wait([future], self.seconds)
-            if not done:
+            if future not in self.clock.wait([future], self.seconds)[0]:
                 if future.cancel():
                     raise self._error(call, begun=False)
                 if not future.done():  # else it has come just now
