@@ -12,13 +12,13 @@ import threading
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from storekit.clock import Lock
+from storekit.clock import Clock, Lock
 from storekit.stores.base import Store
 
 __all__ = ["value_lock"]
 
 _guard = threading.Lock()
-_locks: dict[tuple[Hashable, str], _Entry] = {}
+_locks: dict[tuple[Clock, Hashable, str], _Entry] = {}
 
 
 class _Entry:
@@ -35,9 +35,10 @@ def value_lock(store: Store, key: str) -> Iterator[None]:
     """
     Exclude the other threads of this process that change the value of a key.
 
-    Stores that share the value share the lock, also where they have different keys for it.
+    Stores that share the value share the lock, also where they have different keys for it. Each
+    clock has locks of its own: the threads of a simulation and others cannot wait for each other.
     """
-    name = store._place(key)
+    name = store.clock, *store._place(key)
     with _guard:
         entry = _locks.get(name)
         if entry is None:

@@ -196,6 +196,9 @@ class Elsewhere(HookedStore):
         """Its own."""
         return "elsewhere", id(self)
 
+    def _place(self, key: str) -> Any:
+        return self.identity, key
+
 
 def meddle(array: ZarrArray, times: int, change: Callable[[ZarrArray, int], None]) -> HookedStore:
     """A view of the store in which another process is faster, so many times."""
@@ -291,7 +294,7 @@ def test_without_compare_and_set_every_write_is_under_the_lock() -> None:
 
     def hook(call: Call) -> None:
         if call.op in ("set", "erase"):
-            held = (store.identity, call.keys[0]) in locks._locks
+            held = (store.clock, store.identity, call.keys[0]) in locks._locks
             written.append((call.op, held))
 
     store = HookedStore(PlainStore(), hook)
@@ -595,7 +598,7 @@ def test_stores_of_one_place_share_their_locks(tmp_path: Path) -> None:
     """Locks go by the place of the data, not by the object that is used for it."""
     one = LocalStore(tmp_path)
     with locks.value_lock(one, "k"), locks.value_lock(LocalStore(tmp_path), "other"):
-        assert {key for _, key in locks._locks} == {"k", "other"}
+        assert {key for _, _, key in locks._locks} == {"k", "other"}
     other = LocalStore(str(tmp_path) + "/.")
     order: list[str] = []
 
@@ -606,7 +609,7 @@ def test_stores_of_one_place_share_their_locks(tmp_path: Path) -> None:
     with locks.value_lock(one, "k"):
         thread = threading.Thread(target=second)
         thread.start()
-        while locks._locks[one.identity, "k"].users < 2:
+        while locks._locks[one.clock, one.identity, "k"].users < 2:
             pass
         order.append("first")
     thread.join()
