@@ -22,7 +22,7 @@ from storekit.shared import Shared
 from storekit.stores.fault import READS, Fault
 from storekit.typing import Value
 
-__all__ = ["Due", "Faults", "Fired"]
+__all__ = ["Due", "Fault", "Faults", "Fired"]
 
 
 @dataclass(frozen=True, slots=True)

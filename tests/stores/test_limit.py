@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,31 @@ def test_impossible_limits_are_refused(limit: Any) -> None:
     """What is no int of at least 1 is refused at once, by name."""
     with pytest.raises(ValueError, match="max_in_flight"):
         LimitStore(MemoryStore(), limit)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_process_has_permits_of_its_own() -> None:
+    """A fork while another thread has the only permit leaves a store that works in the child."""
+    inside, leave = threading.Event(), threading.Event()
+
+    class Holding(DictStore):
+        def _get(self, key: str) -> bytes:
+            inside.set()
+            leave.wait()
+            return b""
+
+    store = LimitStore(Holding(), 1)
+    holder = threading.Thread(target=store.get, args=("a",))
+    holder.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        leave.set()
+        os._exit(0 if store.get("a") == b"" else 1)
+    leave.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_limited_store_on_disk(tmp_path: Path) -> None:
