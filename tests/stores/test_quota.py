@@ -119,6 +119,14 @@ def test_set_values_stores_what_comes_before() -> None:
     assert store.used_bytes == 5
 
 
+def test_what_is_given_back_is_what_was_there_before() -> None:
+    """A key that is refused at its second value leaves the books as they were."""
+    store: Any = QuotaStore(MemoryStore({"a": b"1"}), max_bytes=5)
+    with pytest.raises(QuotaExceededError):
+        store.set_partial_values([("a", 1, b"23"), ("a", 3, b"456")])
+    assert store.used_bytes == 1
+
+
 def test_parts_of_several_values_are_written_all_or_none() -> None:
     """Before parts are written there is room for all of them."""
     inner = MemoryStore({"a": b"1", "b": b"2"})
