@@ -11,69 +11,30 @@ since then nothing says any more who is to run. From there on every call raises.
 
 from __future__ import annotations
 
-import heapq
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import count
-from typing import Protocol
 from weakref import WeakSet
 
 from storekit.draws import Draws
 from storekit.errors import SimulationError, SimulationStalledError
 from storekit.simulation.places import is_alive, place
+from storekit.simulation.turns import Member, Source, Turns, Wait
 from storekit.simulation.watch import watch
 
-__all__ = ["Baton", "Member", "Source", "Wait"]
+__all__ = ["Baton"]
 
 _CHECK = 1.0
-"""Real seconds between two looks for a thread that has died, where patience is endless."""
-
-_PILE = 4096
-"""Numbers that are hashed at once."""
+"""Real seconds between two looks for a thread that has died, if patience is endless."""
 
 _batons: WeakSet[Baton] = WeakSet()
 
 
-class Member:
-    """A thread that takes turns."""
-
-    __slots__ = ("gate", "give_up", "number", "thread")
-
-    def __init__(self, number: int, thread: int | None) -> None:
-        self.number, self.thread = number, thread
-        self.gate = threading.Lock()  # open when the member is given the baton
-        self.gate.acquire()
-        self.give_up: Callable[[], None] | None = None
-        """Called if the member is stuck: to tell those who wait for it by other means."""
-
-
-class Wait:
-    """One time that a member waits: over when its moment comes, or what it waits for."""
-
-    __slots__ = ("has_alarm", "member", "over", "source", "timed_out")
-
-    def __init__(self, member: Member, source: Source | None, has_alarm: bool) -> None:
-        self.member, self.source, self.has_alarm = member, source, has_alarm
-        self.over = self.timed_out = False
-
-
-class Source(Protocol):
-    """What members wait for."""
-
-    waits: deque[Wait]
-
-    def take(self, member: Member) -> bool:
-        """Whether a member need not wait; then it has what it wanted. With `mutex` held."""
-        ...
-
-
 class Baton:
     """
-    Who runs, who can run, who sleeps until when.
+    Who holds the baton, and who wants it.
 
     Methods that say so are called with `mutex` held, which nobody holds for longer than a few steps
     of Python.
@@ -88,20 +49,13 @@ class Baton:
     def __init__(self, draws: Draws | None, patience: float | None) -> None:
         # Reentrant, for signal handlers and finalizers, which may come in the midst of it.
         self.mutex = threading.RLock()
-        self.now = 0  # nanoseconds
         self.error: str | None = None
-        self._draws, self._patience = draws, patience
-        self._numbers, self._order = count(), count()
-        self._runnable: deque[Member] = deque()
-        self._sleepers: list[tuple[int, float, int, Wait]] = []
-        self._stale = 0  # sleepers that have got what they waited for
+        self._turns, self._patience, self._numbers = Turns(draws), patience, count()
         self._local = threading.local()
         self._local.member = Member(next(self._numbers), threading.get_ident())
         self._holder: Member | None = self._local.member
         self._members: set[Member] = {self._local.member}
         self._outside: set[Member] = set()  # gave the baton away to wait for something else
-        self._trace: list[int] = []  # who was given the baton, and when; not yet in the hash
-        self._hash = blake2b(digest_size=16)
         self._uses = self._seen = 0
         self._is_watched = False
         _batons.add(self)
@@ -110,8 +64,12 @@ class Baton:
     def fingerprint(self) -> str:
         """A text that two simulations share if the same threads ran at the same moments."""
         with self.mutex:
-            self._hash_trace()
-            return self._hash.hexdigest()
+            return self._turns.fingerprint
+
+    @property
+    def now(self) -> int:
+        """The time, in nanoseconds."""
+        return self._turns.now
 
     @property
     def is_member(self) -> bool:
@@ -160,15 +118,14 @@ class Baton:
             with self.mutex:
                 if source is not None and source.take(member):
                     return True
-                wait = Wait(member, source, moment is not None)
+                wait = Wait(member, source)
                 if source is not None:
                     source.waits.append(wait)
                 if moment is not None:
-                    tie = self._draws.uniform("tie") if self._draws else 0.0
-                    heapq.heappush(self._sleepers, (moment, tie, next(self._order), wait))
+                    self._turns.wake_at(moment, wait)
                 goes_on = self._pass() is member
             if not goes_on:
-                member.gate.acquire()
+                member.wait()
         except BaseException:
             self._interrupted(member)
             raise
@@ -178,14 +135,8 @@ class Baton:
 
     def wake(self, wait: Wait) -> None:
         """Let a wait that is in no queue any more be over. With `mutex` held."""
-        wait.over = True
-        if wait.has_alarm:
-            self._stale += 1
-            if self._stale > 100 and 2 * self._stale > len(self._sleepers):
-                self._sleepers = [entry for entry in self._sleepers if not entry[-1].over]
-                heapq.heapify(self._sleepers)
-                self._stale = 0
-        self._can_run(wait.member)
+        self._turns.wake(wait)
+        self._offer()
 
     # --- coming and going -------------------------------------------------------------------------
 
@@ -194,19 +145,19 @@ class Baton:
         self._watch()
         member = Member(next(self._numbers), None)
         self._members.add(member)
-        self._can_run(member)
+        self._turns.can_run(member)
+        self._offer()
         return member
 
     def dismiss(self, member: Member) -> None:
         """Do without a new member, for which there is no thread. With `mutex` held."""
         self._members.discard(member)
-        if member in self._runnable:
-            self._runnable.remove(member)
-        elif self._holder is member:
+        if not self._turns.withdraw(member) and self._holder is member:
             self._pass()
 
     def join(self) -> None:
         """Make the calling thread a new member, and wait for its turn."""
+        self._watch()
         with self._change():
             member = self.new_member()
         self.enter(member)
@@ -241,14 +192,15 @@ class Baton:
         with self._change():
             self._outside.discard(member)
             self._members.add(member)
-            self._can_run(member)
+            self._turns.can_run(member)
+            self._offer()
         self._await(member)
 
     def _await(self, member: Member) -> None:
         """Wait for the first turn."""
         try:
             if self.error is None:  # a member that is new now is known to `_fail`
-                member.gate.acquire()
+                member.wait()
         except BaseException:
             self._interrupted(member)
             raise
@@ -267,63 +219,35 @@ class Baton:
 
     # --- the baton --------------------------------------------------------------------------------
 
-    def _can_run(self, member: Member) -> None:
-        self._runnable.append(member)
+    def _offer(self) -> None:
+        """Give the baton to somebody who can run, if nobody has it. With `mutex` held."""
         self._uses += 1
-        if self._holder is None and self.error is None:
+        if self._holder is None:
             self._pass()
 
     def _pass(self) -> Member | None:
         """Give the baton to the next one, who is returned. With `mutex` held."""
         if self.error is not None:
             return None
-        before, holder = self._holder, self._next()
+        before, holder = self._holder, self._turns.next()
         self._holder = holder
         self._uses += 1
-        if holder is not None:
-            self._trace += (self.now, holder.number)
-            if len(self._trace) >= _PILE:
-                self._hash_trace()
-            if holder is not before:
-                holder.gate.release()
-        elif self._members and not self._outside:
+        if holder is not None and holder is not before:
+            holder.gate.release()
+        if holder is None and self._members and not self._outside:
             places = "; ".join(sorted(place(member.thread) for member in self._members))
             self._fail(f"every thread waits for another one: {places}")
         return holder
-
-    def _next(self) -> Member | None:
-        runnable, sleepers = self._runnable, self._sleepers
-        if runnable:
-            if not self._draws:
-                return runnable.popleft()
-            which = int(self._draws.uniform("next") * len(runnable))
-            member = runnable[which]
-            del runnable[which]
-            return member
-        while sleepers:
-            moment, _, _, wait = heapq.heappop(sleepers)
-            if not wait.over:
-                self.now = moment
-                wait.over = wait.timed_out = True
-                if wait.source is not None:
-                    wait.source.waits.remove(wait)
-                return wait.member
-            self._stale -= 1
-        return None
-
-    def _hash_trace(self) -> None:
-        self._hash.update("".join(f"{number} " for number in self._trace).encode())
-        self._trace.clear()
 
     # --- the end ----------------------------------------------------------------------------------
 
     def look(self) -> None:
         """Fail if the baton has been held since the last look, while others wait for it."""
         with self.mutex:
-            holder, used = self._holder, self._uses != self._seen
+            holder, was_used = self._holder, self._uses != self._seen
             self._seen = self._uses
-            waited_for = len(self._members) > 1 or self._outside
-            if holder is None or used or not waited_for or self.error is not None:
+            is_alone = len(self._members) == 1 and not self._outside
+            if holder is None or was_used or is_alone or self.error is not None:
                 return
             has_died = holder.thread is not None and not is_alive(holder.thread)
             if self._patience is None and not has_died:
@@ -354,8 +278,7 @@ class Baton:
             for member in self._members:
                 if member is not self._holder:
                     member.gate.release()
-            self._runnable.clear()
-            self._sleepers.clear()
+            self._turns.clear()
 
     def forget_threads(self) -> None:
         """In a forked child only the thread that forked is left."""
@@ -364,9 +287,7 @@ class Baton:
         self._members = {member for member in self._members if member.thread == here}
         self._outside = {member for member in self._outside if member.thread == here}
         self._holder = next(iter(self._members), None)
-        self._runnable.clear()
-        self._sleepers.clear()
-        self._stale = 0
+        self._turns.clear()
         self._is_watched = False
 
 

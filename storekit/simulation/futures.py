@@ -13,8 +13,9 @@ from storekit.errors import SimulationError, SimulationStalledError
 from storekit.simulation.carriers import carry
 
 if TYPE_CHECKING:
-    from storekit.simulation.baton import Baton, Member
+    from storekit.simulation.baton import Baton
     from storekit.simulation.clock import VirtualClock
+    from storekit.simulation.turns import Member
     from storekit.simulation.waits import VirtualEvent
 
 __all__ = ["VirtualExecutor", "VirtualFuture"]
@@ -44,7 +45,11 @@ class VirtualFuture(Future[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """As `Future.exception`; the timeout is in simulated seconds."""
-        return super().exception(self._until_done(timeout))
+        try:
+            left = self._until_done(timeout)
+        except SimulationStalledError as error:  # what the task gets, too, perhaps a little later
+            return error
+        return super().exception(left)
 
     def _until_done(self, timeout: float | None) -> float | None:
         """Wait, and say how many real seconds are left to wait."""
@@ -169,6 +174,7 @@ class VirtualExecutor(Executor):
                 while entry := self._next():
                     member.give_up = partial(self._give_up, entry[0])
                     _do(*entry)
+                    member.give_up = None  # else it and the error of a task keep each other alive
             finally:
                 self._baton.leave()
         except SimulationError:

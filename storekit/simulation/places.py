@@ -9,7 +9,8 @@ import traceback
 
 __all__ = ["is_alive", "place"]
 
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OURS = os.path.dirname(_HERE[:-1]) + os.sep
 _PYTHON = os.path.dirname(os.path.abspath(threading.__file__)) + os.sep
 
 
@@ -19,17 +20,23 @@ def is_alive(thread: int) -> bool:
 
 
 def place(thread: int | None) -> str:
-    """The innermost line of a thread that is neither storekit's nor Python's."""
+    """
+    The innermost line of a thread that is neither storekit's nor Python's.
+
+    If there is none, because a method of a store is the task of a thread, it is the line there.
+    """
     if thread is None:
         return "a thread that has not begun"
     frame = sys._current_frames().get(thread)
     if frame is None:
         return "a thread that has ended without leaving"
     stack = traceback.extract_stack(frame)
-    entry = next((entry for entry in reversed(stack) if _is_users(entry.filename)), stack[-1])
+    others = [entry for entry in stack if not _is_pythons(entry.filename)]
+    theirs = [entry for entry in others if not entry.filename.startswith(_OURS)]
+    entry = (theirs or [e for e in others if not e.filename.startswith(_HERE)] or stack)[-1]
     return f"{entry.filename}:{entry.lineno} in {entry.name} ({entry.line})"
 
 
-def _is_users(file: str) -> bool:
-    python = file.startswith(_PYTHON) and f"{os.sep}site-packages{os.sep}" not in file
-    return not python and not file.startswith((_OURS, "<frozen "))
+def _is_pythons(file: str) -> bool:
+    is_installed = f"{os.sep}site-packages{os.sep}" in file
+    return file.startswith("<frozen ") or (file.startswith(_PYTHON) and not is_installed)

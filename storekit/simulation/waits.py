@@ -6,7 +6,8 @@ import math
 from collections import deque
 from types import TracebackType
 
-from storekit.simulation.baton import Baton, Member, Wait
+from storekit.simulation.baton import Baton
+from storekit.simulation.turns import Member, Wait
 
 __all__ = ["VirtualEvent", "VirtualLock", "moment_after"]
 
