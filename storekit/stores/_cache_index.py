@@ -5,104 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 from storekit.clock import Event
-from storekit.typing import ByteRange
+from storekit.stores._cache_entries import CacheStats, Entry, Flight, Plan, Question, Slot
 
-__all__ = ["CacheStats", "Entry", "Flight", "Index", "Plan", "Question"]
-
-Slot: TypeAlias = tuple[str, ByteRange | None]
-"""A key, and a range of it; None for the whole value, or its absence."""
-
-
-class Question(NamedTuple):
-    """One thing that a reader asks."""
-
-    op: str
-    key: str
-    part: ByteRange | None = None
-
-    @property
-    def slot(self) -> Slot:
-        """Where in the cache the bytes are that answer it."""
-        return self.key, None if self.part == (0, None) else self.part
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """
-    Something that the cache holds.
-
-    Attributes:
-        slot: What it is.
-
-        name: Under which key of the cache store it lies; None for an absence, which needs none.
-
-        size: In bytes.
-
-        weight: What it takes of the budget.
-
-        ready: Whether the cache store has it.
-    """
-
-    slot: Slot
-    name: str | None
-    size: int
-    weight: int
-    ready: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """
-    A question on its way to the inner store, and who waits for the answer.
-
-    Attributes:
-        current: Whether the answer may be kept and shared: no change has begun since it was asked.
-    """
-
-    current: bool = True
-    landed: bool = False
-    answer: Any = None
-    error: BaseException | None = None
-    event: Event | None = None
-
-    def wait(self) -> None:
-        """Wait until there is an answer or an error."""
-        if not self.landed and self.event is not None:
-            self.event.wait()
-
-
-@dataclass(slots=True)
-class Plan:
-    """How to find the answers to some questions: held, asked by others, or to be asked."""
-
-    held: dict[Question, Entry] = field(default_factory=dict)
-    joined: dict[Question, Flight] = field(default_factory=dict)
-    mine: dict[Question, Flight] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class CacheStats:
-    """
-    What a `CacheStore` has done so far.
-
-    Attributes:
-        hits: How many questions it has answered itself: a key, or a range of one, each.
-
-        misses: How many it has not.
-
-        evictions: How many entries had to go because others needed their room.
-
-        bytes: What its entries take of the budget now.
-    """
-
-    hits: int
-    misses: int
-    evictions: int
-    bytes: int
+__all__ = ["Index"]
 
 
 class Index:
@@ -122,6 +30,7 @@ class Index:
         self._flights: dict[str, dict[Question, Flight]] = {}  # by key
         self._changing: Counter[str] = Counter()
         self._sweeping: Counter[str] = Counter()  # prefixes that are being erased
+        self._unsure: set[str] = set()  # keys, and prefixes, of which a change may still arrive
         self._bytes = self._hits = self._misses = self._evictions = 0
         self._lock = threading.Lock()
 
@@ -172,12 +81,20 @@ class Index:
         return None
 
     def _take_off(self, question: Question) -> Flight:
-        key = question.key
-        swept = any(key.startswith(prefix) for prefix in self._sweeping)
-        flight = Flight(current=not swept and key not in self._changing)
+        flight = Flight(current=not self._is_unsettled(question.key))
         if flight.current:
-            self._flights.setdefault(key, {})[question] = flight
+            self._flights.setdefault(question.key, {})[question] = flight
         return flight
+
+    def _is_unsettled(self, key: str) -> bool:
+        if key in self._changing or key in self._unsure:
+            return True
+        if not self._sweeping and not self._unsure:
+            return False
+        # The prefixes of a key end with one of its slashes; "" is the prefix of all.
+        ends = (place + 1 for place, letter in enumerate(key) if letter == "/")
+        prefixes = ("", *(key[:end] for end in ends))
+        return any(each in self._sweeping or each in self._unsure for each in prefixes)
 
     def land(self, flight: Flight, answer: Any, error: BaseException | None = None) -> None:
         """Give those who wait for a flight the answer or the error."""
@@ -270,11 +187,21 @@ class Index:
                 self._remove(entry)
         return gone
 
-    def end(self, keys: Iterable[str], prefix: str | None) -> None:
-        """Keep again what is read of these keys from now on."""
+    def end(self, keys: Iterable[str], prefix: str | None, sure: bool = True) -> None:
+        """
+        Keep again what is read of these keys from now on; or, if the change may still arrive, after
+        the next one of these keys that ends surely.
+        """
         with self._lock:
             _count_down(self._changing, keys)
-            _count_down(self._sweeping, () if prefix is None else (prefix,))
+            prefixes = () if prefix is None else (prefix,)
+            _count_down(self._sweeping, prefixes)
+            if not sure:
+                self._unsure.update(keys, prefixes)
+                return
+            self._unsure.difference_update(keys)
+            if prefix is not None:
+                self._unsure = {each for each in self._unsure if not each.startswith(prefix)}
 
 
 def _count_down(counter: Counter[str], names: Iterable[str]) -> None:

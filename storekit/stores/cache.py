@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from storekit.errors import KeyNotFoundError, StoreError
+from storekit.errors import KeyNotFoundError, StoreError, TransportError
 from storekit.keys import resolve_range
-from storekit.stores._cache_index import CacheStats, Entry, Flight, Index, Question
+from storekit.stores._cache_entries import CacheStats, Entry, Flight, Question
+from storekit.stores._cache_index import Index
 from storekit.stores._changes import is_change
+from storekit.stores._limits import check_limit
 from storekit.stores.base import ReadableStore, Store, WritableStore
 from storekit.stores.memory import MemoryStore
 from storekit.stores.wrapper import Call, WrapperStore
@@ -39,8 +40,9 @@ class CacheStore(WrapperStore):
 
     A change, also one that fails, forgets all that is kept of its keys before it begins. Until it
     has ended these keys are read from the inner store; what is read, or was being read when it
-    began, is not kept. Changes that do not go through this object are not noticed; `clear` forgets
-    everything.
+    began, is not kept. After a change that got lost on the way, and may still arrive, they are not
+    kept until another change of them has succeeded. Changes that do not go through this object are
+    not noticed; `clear` forgets everything.
 
     Threads that miss the same thing at the same time make one call of the inner store. If that
     fails, those who waited for it get the error if the key is absent; otherwise one of them asks
@@ -86,7 +88,7 @@ class CacheStore(WrapperStore):
     ) -> None:
         super().__init__(store)
         self.cache: Any = _checked(MemoryStore() if cache is None else cache, store)
-        self.max_bytes = _budget(max_bytes)
+        self.max_bytes = check_limit("max_bytes", max_bytes)
         self.policy = policy
         self.negative = bool(negative)
         self._prefix = f"cache-{uuid4().hex}/"
@@ -134,11 +136,15 @@ class CacheStore(WrapperStore):
 
     def _change(self, call: Call, proceed: Callable[[], Any]) -> Any:
         gone = self._index.begin(call.keys, call.prefix)
+        sure = True
         try:
             self._discard(gone)
             return proceed()
+        except BaseException as error:
+            sure = not _may_still_arrive(error)
+            raise
         finally:
-            self._index.end(call.keys, call.prefix)
+            self._index.end(call.keys, call.prefix, sure)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -277,6 +283,11 @@ def _answer(store: Store, question: Question, known: Any) -> Any:
     raise KeyNotFoundError(f"no key {key!r}, as it remembers", store=store, op=question.op, key=key)
 
 
+def _may_still_arrive(error: BaseException) -> bool:
+    """Whether a change that failed may be made later: a request that was given up, not answered."""
+    return not isinstance(error, StoreError) or error.retryable or isinstance(error, TransportError)
+
+
 def _is_shared(error: BaseException, waited: bool) -> bool:
     """Whether the error of another's call is an answer to one who waited; once, or again."""
     return isinstance(error, KeyNotFoundError) or (waited and isinstance(error, Exception))
@@ -288,13 +299,3 @@ def _checked(cache: Store, store: Store) -> Store:
     if cache.identity == store.identity:
         raise ValueError(f"cache must be another store than the one it is for, found {cache!r}")
     return cache
-
-
-def _budget(value: object) -> int:
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or number < 0:
-        raise ValueError(f"max_bytes must be an int, not negative; found {value!r}")
-    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from storekit.clock import Event
 from storekit.errors import KeyNotFoundError, QuotaExceededError, StoreError, UnsupportedError
 from storekit.stores._changes import Change, Changes, is_change, was_refused
 from storekit.stores._ledger import Ledger
+from storekit.stores._limits import check_limit
 from storekit.stores.base import ListableStore, ReadableStore, Store
 from storekit.stores.wrapper import Call, WrapperStore
 
@@ -56,8 +56,8 @@ class QuotaStore(WrapperStore):
         self, store: Store, *, max_bytes: int | None = None, max_keys: int | None = None
     ) -> None:
         super().__init__(store)
-        self.max_bytes = _limit("max_bytes", max_bytes)
-        self.max_keys = _limit("max_keys", max_keys)
+        self.max_bytes = None if max_bytes is None else check_limit("max_bytes", max_bytes)
+        self.max_keys = None if max_keys is None else check_limit("max_keys", max_keys)
         self._limited = max_bytes is not None or max_keys is not None
         if self._limited and not _can_be_counted(store):
             raise TypeError(
@@ -200,15 +200,3 @@ def _sizes(call: Call) -> list[tuple[str, int]]:
 
 def _can_be_counted(store: Store) -> bool:
     return isinstance(store, ReadableStore) and isinstance(store, ListableStore)
-
-
-def _limit(name: str, value: object) -> int | None:
-    if value is None:
-        return None
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or number < 0:
-        raise ValueError(f"{name} must be an int, not negative, or None; found {value!r}")
-    return number

@@ -16,7 +16,7 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from store_samples import DictStore, WriteOnly
 
 import storekit as sk
-from storekit.errors import ConnectionLostError, KeyNotFoundError, StoreError
+from storekit.errors import ConflictError, ConnectionLostError, KeyNotFoundError, StoreError
 from storekit.simulation import VirtualClock
 from storekit.stores import (
     Call,
@@ -386,6 +386,61 @@ def test_what_was_being_read_is_not_kept(change: str, read: str, moment: str) ->
         inner.before = meanwhile
         CHANGES[change](store)
     assert answer(READS[read], store) == answer(READS[read], inner.inner)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_arrives_late_is_seen(change: str) -> None:
+    """
+    What was given up may still be made: until a change has succeeded nothing of its keys is kept.
+    """
+    inner = Counting(MemoryStore({"a/b": b"old", "c": b"old", "d": b"other"}))
+    store: Any = CacheStore(inner, negative=True)
+
+    late: list[Call] = []
+
+    def fail(call: Call) -> None:
+        if call.op in CHANGES:
+            late.append(call)
+            lose()
+
+    inner.before = fail
+    with pytest.raises(ConnectionLostError):
+        CHANGES[change](store)
+    for read in READS.values():
+        answer(read, store)
+    late[0].on(inner.inner)
+    for read in READS.values():
+        assert answer(read, store) == answer(read, inner.inner)
+    inner.before = lambda call: None
+    store.set_values([("a/b", b"1"), ("a/x", b"2"), ("c", b"3")])
+    store.erase_prefix("")
+    inner.inner.set("a/b", b"4")  # type: ignore[attr-defined]
+    inner.calls.clear()
+    assert store.get("a/b") == store.get("a/b") == b"4"
+    assert inner.ops == ["get"]
+
+
+def test_a_change_that_was_refused_cannot_arrive_late() -> None:
+    """After an answer, be it an error, the key is kept as before; `clear` trusts all again."""
+    inner = Counting(MemoryStore({"a": b"1"}))
+    store: Any = CacheStore(inner)
+    with pytest.raises(ConflictError):
+        store.compare_and_set("a", b"2", "wrong")
+    store.get("a"), store.get("a")
+    assert inner.ops == ["compare_and_set", "get"]
+    inner.after = lambda call: call.op == "set" and lose()
+    with pytest.raises(ConnectionLostError):
+        store.set("a", b"2")
+    store.get("a"), store.get("a")
+    assert inner.ops == ["set", "get", "get"]
+    store.clear()
+    store.get("a"), store.get("a")
+    assert inner.ops == ["get"]
+
+
+def lose() -> None:
+    """Let a call get lost."""
+    raise ConnectionLostError("lost")
 
 
 def test_after_a_change_nobody_joins_an_older_read() -> None:

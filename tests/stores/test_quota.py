@@ -229,7 +229,30 @@ def test_after_a_lost_answer_it_looks(change: str, when: str, away: bool) -> Non
         assert store.used_bytes >= sum(sizes.values())
         inner.before = inner.after = lambda call: None
         store.erase("no such key")
+        inner.ops.clear()
+        store.erase("no such key")
+        assert inner.ops == ["erase"]
     assert (store.used_bytes, store.used_keys) == (sum(sizes.values()), len(sizes))
+
+
+def test_a_part_of_a_value_of_unknown_size_makes_it_known() -> None:
+    """What may be larger than it is is looked at after the next change of it."""
+    inner = Failing(MemoryStore({"a": b"01"}))
+    store: Any = QuotaStore(inner, max_bytes=100)
+    assert store.used_bytes == 2
+
+    def lose(call: Call) -> None:
+        if call.op == "set_partial_values":
+            inner.before = lambda call: None
+        else:
+            raise ConnectionLostError("lost")
+
+    inner.before = lose
+    with pytest.raises(ConnectionLostError):
+        store.set("a", bytes(50))
+    assert store.used_bytes == 50
+    store.set_partial_values([("a", 2, b"2")])
+    assert store.used_bytes == 3
 
 
 def test_a_refusal_needs_no_look() -> None:
@@ -301,17 +324,46 @@ def test_writes_of_one_key_at_once_end_with_its_true_size() -> None:
     """Which of two overlapping writes was the last one is looked up."""
     clock = VirtualClock()
     inner = MemoryStore()
-    for delays in ((1, 3), (3, 1), (2, 2)):
+    for waits in (  # by size: seconds before the value is there, and after
+        {10: (1, 0), 20: (3, 0)},
+        {10: (3, 0), 20: (1, 0)},
+        {10: (2, 0), 20: (1, 3)},
+        {10: (1, 4), 20: (2, 0)},
+    ):
         middle = Failing(inner)
         middle.clock = clock
         store: Any = QuotaStore(middle, max_bytes=100)
-        waits = dict(zip((10, 20), delays, strict=True))
-        middle.before = lambda call, waits=waits: clock.sleep(  # type: ignore[misc]
-            waits.get(call.upload, 0)
-        )
+
+        def wait(call: Call, moment: int, waits: dict[int, Any] = waits) -> None:
+            clock.sleep(waits[call.upload][moment] if call.upload else 0)
+
+        middle.before, middle.after = partial(wait, moment=0), partial(wait, moment=1)
         pool = clock.executor(2)
         clock.gather([pool.submit(store.set, "a", bytes(size)) for size in waits])
         assert store.used_bytes == inner.getsize("a")
+
+
+@pytest.mark.parametrize("delays", [(1, 3), (3, 1), (2, 2)])
+def test_a_write_during_the_erasure_of_its_prefix_counts_right(delays: tuple[int, int]) -> None:
+    """Whether the new value survived the erasure around it is looked up."""
+    clock = VirtualClock()
+    inner = MemoryStore({"a/b": b"123"})
+    for before in (True, False):
+        middle = Failing(inner)
+        middle.clock = clock
+        store: Any = QuotaStore(middle, max_bytes=100)
+        assert store.used_keys == len(inner.list())
+        waits = dict(zip(("set", "erase_prefix"), delays, strict=True))
+
+        def wait(call: Call, waits: dict[str, int] = waits) -> None:
+            clock.sleep(waits.get(call.op, 0))
+
+        setattr(middle, "before" if before else "after", wait)
+        pool = clock.executor(2)
+        work = [(store.set, "a/x", b"45"), (store.erase_prefix, "a/")]
+        clock.gather([pool.submit(*each) for each in (work if before else work[::-1])])
+        left = [inner.getsize(key) for key in inner.list()]
+        assert (store.used_bytes, store.used_keys) == (sum(left), len(left))
 
 
 def test_it_is_counted_by_one_while_others_wait() -> None:
