@@ -16,22 +16,46 @@ from typing import Any
 import pytest
 
 import storekit
+import storekit.stores
 
 ROOT = Path(storekit.__file__).parent
 
 PUBLIC = [
     "Array",
+    "CacheStore",
     "Clock",
     "ConditionalStore",
+    "Constant",
+    "Fault",
+    "FaultyStore",
     "Group",
+    "LimitStore",
+    "Link",
     "ListableStore",
     "LocalStore",
+    "LogNormal",
     "MemoryStore",
+    "MirrorStore",
     "Node",
+    "Normal",
+    "Outages",
+    "Pareto",
+    "PrefixStore",
+    "QuotaStore",
     "REAL_CLOCK",
+    "ReadOnlyStore",
     "ReadableStore",
     "RealClock",
+    "RecordStore",
+    "Recording",
+    "ReplayStore",
+    "RetryStore",
     "SlowStore",
+    "TimeoutStore",
+    "Trace",
+    "TraceStore",
+    "Uniform",
+    "VirtualClock",
     "WrapperStore",
     "WritableStore",
     "ZarrArray",
@@ -40,11 +64,23 @@ PUBLIC = [
     "__version__",
     "errors",
     "open_zarr",
+    "profiles",
     "register_codec",
 ]
 
 FLOORS = [
-    {"typing", "errors", "keys", "clock", "draws", "pool", "semaphore", "shared", "simulation"},
+    {
+        "typing",
+        "errors",
+        "keys",
+        "clock",
+        "draws",
+        "lazy",
+        "pool",
+        "semaphore",
+        "shared",
+        "simulation",
+    },
     {"stores"},
     {"selection"},
     {"frames"},
@@ -93,17 +129,22 @@ def test_what_a_module_lists_it_has(name: str) -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_the_type_checker_sees_what_is_loaded_lazily() -> None:
+@pytest.mark.parametrize("package", [storekit, storekit.stores])
+def test_the_type_checker_sees_what_is_loaded_lazily(package: Any) -> None:
     """The imports for type checkers and the table of homes name the same things."""
-    tree = ast.parse((ROOT / "__init__.py").read_text())
+    tree = ast.parse(Path(package.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     imported = {
-        alias.name: statement.module
+        alias.name: f"{statement.module}.{alias.name}"
         for statement in block.body
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     }
-    assert imported == {name: f"storekit.{home}" for name, home in storekit._HOMES.items()}
+    homes = {
+        name: f"storekit.{home[1:]}" if home[0] == ":" else f"storekit.{home}.{name}"
+        for name, home in package._HOMES.items()
+    }
+    assert imported == homes
 
 
 # --- what an import costs -------------------------------------------------------------------------
@@ -116,9 +157,9 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_storekit_imports_nothing_else() -> None:
-    """``import storekit`` loads none of its own modules and no other package."""
+    """``import storekit`` loads no module but the one that loads names, and no other package."""
     loaded = loaded_by("import storekit") - loaded_by("")
-    assert {name for name in loaded if name.startswith("storekit")} == {"storekit"}
+    assert {name for name in loaded if name.startswith("storekit")} == {"storekit", "storekit.lazy"}
     assert not HEAVY & loaded
 
 
