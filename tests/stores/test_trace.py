@@ -276,6 +276,18 @@ TABLE = """\
 7.000000  0.250000     0  get                 no                                0     0  KeyNotFoundError"""  # noqa: E501
 
 
+def test_the_table_goes_by_when_calls_began(clock: VirtualClock) -> None:
+    """What began first is the first line, though it ended last."""
+    trace = Trace()
+    inner = TraceStore(SlowStore(MemoryStore(), 1, clock=clock), trace)
+    TraceStore(SlowStore(inner, 2), trace).exists("a")
+    assert [line.split()[:2] for line in trace.table().splitlines()[1:]] == [
+        ["0.000000", "3.000000"],
+        ["2.000000", "1.000000"],
+    ]
+    assert [record.start for record in trace] == [2, 0]
+
+
 def test_calls_can_be_asserted(trace: Trace) -> None:
     """What came as often as said passes; what is not named is not looked at, unless asked for."""
     trace.assert_calls(get=3, list=0)

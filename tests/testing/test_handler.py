@@ -258,6 +258,13 @@ def test_a_store_can_do_what_it_is_told(able: set[str]) -> None:
             store.list()
 
 
+def test_the_class_of_a_store_makes_others() -> None:
+    """`type(store)` makes stores with capabilities of their own."""
+    reading: Any = type(HandlerStore(print))(Passing(MemoryStore({"a": b"1"})), writable=False)
+    assert not isinstance(reading, WritableStore)
+    assert reading.get("a") == b"1"
+
+
 def test_impossible_stores_are_refused() -> None:
     """No function, no capability, and comparing without reading or writing are errors at once."""
     with pytest.raises(TypeError, match="handle must be a function"):
