@@ -421,7 +421,7 @@ def test_a_change_that_arrives_late_is_seen(change: str) -> None:
 
 
 def test_a_change_that_was_refused_cannot_arrive_late() -> None:
-    """After an answer, be it an error, the key is kept as before; `clear` trusts all again."""
+    """After an answer, be it an error, the key is kept as before; so it is after `clear`."""
     inner = Counting(MemoryStore({"a": b"1"}))
     store: Any = CacheStore(inner)
     with pytest.raises(ConflictError):
@@ -436,6 +436,12 @@ def test_a_change_that_was_refused_cannot_arrive_late() -> None:
     store.clear()
     store.get("a"), store.get("a")
     assert inner.ops == ["get"]
+    with pytest.raises(ConnectionLostError):
+        store.set("a", b"3")
+    inner.after = lambda call: None
+    store.set("a", b"4")
+    store.get("a"), store.get("a")
+    assert inner.ops == ["set", "set", "get"]
 
 
 def lose() -> None:

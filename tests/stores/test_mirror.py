@@ -302,6 +302,61 @@ def test_compare_and_set_from_several_mirrors_ends_with_equal_copies() -> None:
         assert [inner.get("n") for inner in inners] == [b"12"] * 3
 
 
+def test_a_late_copy_is_followed_by_a_newer_one() -> None:
+    """Who copies a value after others have replaced it finds that out, and copies theirs."""
+    clock = VirtualClock()
+    primary, copy = MemoryStore({"n": b"0"}), MemoryStore({"n": b"0"})
+    slow: Any = MirrorStore(primary, SlowStore(copy, 5, clock=clock))
+    quick: Any = MirrorStore(primary, copy)
+
+    def replace_it() -> None:
+        clock.sleep(1)
+        quick.compare_and_set("n", b"2", quick.get_versioned("n")[1])
+        assert copy.get("n") == b"2"
+
+    pool = clock.executor(2)
+    first = pool.submit(slow.compare_and_set, "n", b"1", slow.get_versioned("n")[1])
+    clock.gather([first, pool.submit(replace_it)])
+    assert primary.get("n") == copy.get("n") == b"2"
+
+
+def late(clock: VirtualClock, *delays: float) -> tuple[Any, Any, Any]:
+    """A mirror, its primary, and its copy, in which changes take these times to arrive."""
+    primary, copy = PlainDict(), Failing(PlainDict())
+    pending = iter(delays)
+    copy.before = lambda call: clock.sleep(next(pending))
+    return MirrorStore(primary, copy), primary, copy.inner
+
+
+def at(clock: VirtualClock, *changes: tuple[float, Callable[[], object]]) -> None:
+    """Make changes in threads of their own, at these times."""
+
+    def change(moment: float, make: Callable[[], object]) -> None:
+        clock.sleep(moment)
+        make()
+
+    pool = clock.executor(len(changes))
+    clock.gather([pool.submit(change, *each) for each in changes])
+
+
+def test_a_write_that_outlives_the_erasure_of_its_prefix_is_erased() -> None:
+    """A value that reaches a copy after its prefix was erased everywhere does not stay there."""
+    clock = VirtualClock()
+    store, primary, copy = late(clock, 3, 1, 0)
+    at(clock, (0, lambda: store.set("a/x", b"1")), (1, lambda: store.erase_prefix("a/")))
+    assert primary.list() == copy.list() == []
+
+
+def test_what_changes_while_copies_are_put_right_is_put_right_again() -> None:
+    """A change during the last copying is followed by another copying."""
+    clock = VirtualClock()
+    store, primary, copy = late(clock, 2, 1.5, 5, 0.5, 0)
+    writes = [(moment, partial(store.set, "a", b"%d" % moment)) for moment in (0, 1, 3)]
+    at(clock, *writes)
+    assert primary.get("a") == copy.get("a") == b"3"
+    assert clock.now() == 7.5
+
+
 def test_threads_of_the_machine_end_with_equal_copies(restless: None) -> None:
     """So do real threads, by whatever methods they change a few keys."""
     inners = [MemoryStore() for _ in range(3)]

@@ -120,10 +120,10 @@ def test_set_values_stores_what_comes_before() -> None:
 
 
 def test_what_is_given_back_is_what_was_there_before() -> None:
-    """A key that is refused at its second value leaves the books as they were."""
+    """A key that is refused at its third part leaves the books as they were."""
     store: Any = QuotaStore(MemoryStore({"a": b"1"}), max_bytes=5)
     with pytest.raises(QuotaExceededError):
-        store.set_partial_values([("a", 1, b"23"), ("a", 3, b"456")])
+        store.set_partial_values([("a", 1, b"2"), ("a", 2, b"3"), ("a", 3, b"456")])
     assert store.used_bytes == 1
 
 
