@@ -15,10 +15,11 @@ from typing import Any
 import fsspec
 from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem
-from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 from storekit.clock import REAL_CLOCK, Clock
+from storekit.interop._fsspec_file import WrapperFile
 from storekit.interop._fsspec_instances import OneForEqual
 from storekit.stores.base import as_value
 from storekit.stores.wrapper import Call
@@ -100,13 +101,13 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     # --- paths ------------------------------------------------------------------------------------
 
     @classmethod
-    def _strip_protocol(cls, path: Any) -> Any:
-        if isinstance(path, list):
-            return [cls._strip_protocol(each) for each in path]
+    def _strip_protocol(cls, path: Any) -> str:
         text: str = stringify_path(path)
         return text.removeprefix(f"{cls.protocol}::").removeprefix(f"{cls.protocol}://")
 
     def _strip_all(self, path: Any) -> Any:
+        if isinstance(path, list):
+            return [self._strip_all(each) for each in path]
         return self.fs._strip_protocol(type(self)._strip_protocol(path))
 
     def _inner_parent(self, path: Any) -> Any:
@@ -189,7 +190,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
             if details["size"] is None:  # a server that does not say it: no blocks can be asked for
                 return io.BytesIO(self.cat_file(path))
             kwargs["size"] = details["size"]
-        file = _File(
+        file = WrapperFile(
             self, path, mode, block_size, autocommit, cache_options=cache_options, **kwargs
         )
         file._details = details
@@ -214,11 +215,11 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
             return type(self.fs)._find is not AsyncFileSystem._find
         return type(self.fs).find is not AbstractFileSystem.find
 
-    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+    def ls(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """What is in a directory."""
         path = self._strip_protocol(path)
         call = Call("list_dir", prefix=_prefix(path))
-        return self._around(call, lambda _: self.fs.ls(path, detail=detail, **kwargs))
+        return self._around(call, lambda _: self.fs.ls(path, *args, **kwargs))
 
     def find(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """All files under a path: by one listing if the inner file system can, else by many."""
@@ -281,21 +282,6 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     def __repr__(self) -> str:
         inner = repr(self.fs) if self._is_outer else type(self.fs).__name__
         return f"{type(self).__name__}({inner})"
-
-
-class _File(AbstractBufferedFile):  # type: ignore[misc]
-    """A file, read by blocks, each by a request; written by one, when it is closed."""
-
-    def _upload_chunk(self, final: bool = False) -> bool:
-        if final:
-            self._value = self.buffer.getvalue()
-            if self.autocommit:
-                self.commit()
-        return final  # else keep what there is
-
-    def commit(self) -> None:
-        """Let the file be seen, in which a transaction may be later than closing it."""
-        self.fs._write(self.path, self.mode, self._value, **self.kwargs)
 
 
 def _key(path: str) -> str:

@@ -12,8 +12,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from storekit.errors import MissingExtraError
-
 if TYPE_CHECKING:
     from storekit.testing.contract import StoreContract
     from storekit.testing.handler import HandlerStore
@@ -54,6 +52,8 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("hypothesis", "pytest"):
             raise
+        from storekit.errors import MissingExtraError  # pytest imports this package in every run
+
         raise MissingExtraError(
             f"{name} needs {error.name}: pip install 'storekit[testing]'", name=error.name
         ) from error
