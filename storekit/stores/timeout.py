@@ -35,9 +35,9 @@ class TimeoutStore(WrapperStore):
 
     When they are over the caller gets `TimeoutError`, which is retryable. The inner call goes on in
     a thread of its own, since nothing can stop it: a write may still have its effect, at any later
-    time, so that it may also undo what was written after it. (`compare_and_set` with a version cannot.) If 512
-    calls are stuck, further ones wait for a thread; when their time is over before they have begun
-    they never begin. Errors of the inner store pass through as they are.
+    time, so that it may also undo what was written after it. (`compare_and_set` with a version
+    cannot.) If 512 calls are stuck, further ones wait for a thread; when their time is over before
+    they have begun they never begin. Errors of the inner store pass through as they are.
 
     A call of `set_values` with many or large values is several, each with the full time.
 

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import os
 import pickle
+import signal
 import threading
 import weakref
 from collections.abc import Callable
@@ -298,6 +299,7 @@ def test_a_forked_process_has_threads_of_its_own(tmp_path: Path) -> None:
     store.set("a", b"1")
     child = os.fork()
     if not child:
+        signal.alarm(20)  # if it hangs it fails
         ok = False
         try:
             ok = store.get("a") == b"1"
