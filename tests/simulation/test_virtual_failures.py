@@ -384,6 +384,29 @@ def test_an_interrupt_ends_every_wait(
         clock.sleep(1)
 
 
+def test_the_main_thread_looks_for_interrupts() -> None:
+    """It wakes now and then while it waits: a signal just before it began to does not wake it."""
+
+    class Gate:
+        looks = 0
+
+        def acquire(self, timeout: float = -1) -> bool:
+            assert 0 < timeout < 2
+            self.looks += 1
+            if self.looks == 3:
+                raise KeyboardInterrupt
+            return False
+
+    clock = VirtualClock()
+    clock.executor(1).submit(clock.sleep, 10)
+    gate: Any = Gate()
+    clock._baton.member().gate = gate
+    gate.release = lambda: None
+    with pytest.raises(KeyboardInterrupt):
+        clock.sleep(1)
+    assert gate.looks == 3
+
+
 def test_a_clock_that_is_dropped_lets_its_threads_go() -> None:
     """Tasks that sleep when nobody asks any more end after the patience, and all is forgotten."""
     clock = VirtualClock(patience=0.05)
@@ -436,8 +459,13 @@ class TestForks:
             while not goes_on.is_set():
                 clock.sleep(1)
 
-        for _ in range(4):
-            executor.submit(work)
+        def wait_outside() -> None:
+            with clock.released():
+                goes_on.wait(30)
+
+        for task in (work, work, work, wait_outside):
+            executor.submit(task)
+        clock.sleep(1)
 
         def child() -> None:
             begin = clock.now()
@@ -453,6 +481,24 @@ class TestForks:
         clock._baton.come_back(member)
         executor.shutdown()
         assert codes == [0] * 5
+
+    def test_a_fork_comes_at_any_moment(self) -> None:
+        """Also while another thread, which the child has not, is just about to set an event."""
+        clock = VirtualClock()
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with clock._baton.mutex:
+                held.set()
+                done.wait(30)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        code = in_child(lambda: clock.sleep(1))
+        done.set()
+        thread.join()
+        assert code == 0
 
     def test_stalls_are_found_in_a_child(self, stuck: queue.SimpleQueue[Any]) -> None:
         """The thread that looks after simulations is started there anew."""

@@ -6,7 +6,7 @@ import heapq
 from itertools import count
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.simulation import VirtualClock
@@ -72,12 +72,14 @@ def trace_of(programs: list[list[Any]], order: Any, workers: int) -> list[Any]:
     return [*trace, clock.now(), clock.fingerprint]
 
 
+@settings(deadline=None)
 @given(PROGRAMS, ORDER, st.integers(1, 5))
 def test_a_program_runs_the_same_twice(programs: Any, order: Any, workers: int) -> None:
     """Whatever threads do, they do it again at the same moments; and waits are what they say."""
     assert trace_of(programs, order, workers) == trace_of(programs, order, workers)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(MILLISECONDS, max_size=5), max_size=8), ORDER, st.integers(1, 4))
 def test_sleeps_add_up(programs: list[list[int]], order: Any, workers: int) -> None:
     """Tasks that only sleep begin when a worker is free, in order, and end when their sleeps do."""
@@ -105,6 +107,7 @@ def test_sleeps_add_up(programs: list[list[int]], order: Any, workers: int) -> N
     assert moment() == max(free)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(MILLISECONDS, MILLISECONDS), max_size=8))
 def test_a_lock_is_a_queue(programs: list[tuple[int, int]]) -> None:
     """Who comes first holds it first, each as long as it wants, as at a counter."""
