@@ -117,7 +117,8 @@ class ZarrNode(Node):
 
     @property
     def _place(self) -> Hashable:
-        return self._store.identity, self._path
+        identity, path = self._store._place(self._path)
+        return identity, path.rstrip("/")  # the root of a part of a store is a node of the whole
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self._path, self.metadata)

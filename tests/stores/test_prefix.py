@@ -166,3 +166,14 @@ def test_a_part_of_a_store_that_cannot_be_listed() -> None:
     assert part.get("a") == b"1"
     assert not isinstance(part, sk.ListableStore)
     assert not isinstance(part, sk.WritableStore)
+
+
+@pytest.mark.parametrize("path", ["", "b"])
+def test_a_node_is_one_node(whole: MemoryStore, path: str) -> None:
+    """A node that is opened in a part of a store is equal to that of the whole store."""
+    sk.ZarrGroup.create(whole, "p/b")
+    one = sk.ZarrGroup(PrefixStore(whole, "p/"), path)
+    other = sk.ZarrGroup(whole, f"p/{path}".rstrip("/"))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != sk.ZarrGroup(PrefixStore(whole, "p/"), "b" if path == "" else "")
