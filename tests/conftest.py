@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["pytester"]  # runs pytest inside a test; only here may it be asked for
+
 
 @pytest.fixture
 def restless() -> Iterator[None]:
