@@ -16,6 +16,7 @@ import pytest
 
 from storekit.errors import SimulationStalledError
 from storekit.simulation import VirtualClock
+from storekit.simulation.futures import _fulfil
 
 
 @pytest.fixture
@@ -92,6 +93,29 @@ class TestFutures:
                 assert isinstance(waiter.exception(), CancelledError)
                 assert clock.now() == 1
             assert not busy.done()
+
+    def test_a_cancellation_between_look_and_wait_is_noticed(
+        self, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An outsider may cancel just when a member has found that it must wait."""
+        executor = clock.executor(1)
+        executor.submit(nap, clock, 1)
+        future, make = executor.submit(nap, clock, 1), clock.event
+        monkeypatch.setattr(clock, "event", lambda: (future.cancel(), make())[1])
+        with pytest.raises(CancelledError):
+            future.result()
+        assert clock.now() == 0
+
+    def test_what_comes_too_late_is_dropped(
+        self, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A task that was given up as stuck, and ends after all, changes nothing, silently."""
+        future = clock.executor(1).submit(nap, clock, 1)
+        assert future.result() == 1
+        _fulfil(future, 2)
+        _fulfil(future, None, ValueError())
+        assert future.result() == 1
+        assert not caplog.records
 
     def test_callbacks_are_called_once_with_the_future(self, clock: VirtualClock) -> None:
         """In order, when it is done; at once, if it is."""
