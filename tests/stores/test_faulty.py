@@ -380,10 +380,10 @@ def test_places_of_flipped_bits_are_repeatable_and_even() -> None:
 
 
 def test_cut_and_flipped() -> None:
-    """A rule that does both flips in what it leaves."""
-    store = faulty(Fault(truncate=4, flip=2), a=b"0123456789", b=b"01")
-    assert differing(store.get("a"), b"0123") == 2
-    assert differing(store.get("b"), b"01") == 2
+    """A rule that does both flips in what it leaves, also where it cuts nothing."""
+    store = faulty(Fault(truncate=4, flip=16), a=b"0123456789", b=b"01")
+    assert differing(store.get("a"), b"0123") == 16
+    assert differing(store.get("b"), b"01") == 16
 
 
 def test_damage_to_several_values_of_a_call_is_one_effect() -> None:
