@@ -206,6 +206,33 @@ def test_a_file_is_seen_when_it_was_sent(slow: Any, clock: VirtualClock) -> None
     done.result()
 
 
+def test_a_long_file_is_sent_at_its_end(slow: Any, clock: VirtualClock) -> None:
+    """More than a block is one upload, too: nothing before the file is closed, and all of it."""
+    with slow.open("/d/new", "wb", block_size=10) as file:
+        for number in range(5):
+            file.write(bytes([number]) * 10)
+        assert clock.now() == 0
+    assert slow.fs.cat("/d/new") == b"".join(bytes([number]) * 10 for number in range(5))
+    assert clock.now() == pytest.approx(1.5)
+
+
+def test_networks_add_up(clock: VirtualClock) -> None:
+    """A slow file system around a slow one takes the time of both, by the clock of the inner."""
+    inner = SlowFileSystem(fsspec.filesystem("memory"), latency=1, clock=clock)
+    outer = SlowFileSystem(FaultyFileSystem(inner), latency=2)
+    assert outer.clock is clock
+    outer.exists("/a")
+    assert clock.now() == 3
+
+
+def test_a_failure_waits_for_its_answer(clock: VirtualClock) -> None:
+    """Over a link that loses all answers an absence is a lost connection, never an absence."""
+    slow = SlowFileSystem(fsspec.filesystem("memory"), loss=1, clock=clock)
+    for _ in range(20):
+        with pytest.raises(ConnectionLostError):
+            slow.cat_file("/no")
+
+
 def test_a_file_is_read_by_blocks(slow: Any, clock: VirtualClock) -> None:
     """Each block fetched is a request of its own; what is not read costs nothing."""
     with slow.open("/d/a", block_size=10, cache_type="none") as file:
@@ -286,7 +313,7 @@ def test_finding_costs_what_the_server_needs(clock: VirtualClock, way: str) -> N
     inner = MemoryFileSystem() if way == "flat" else ByDirectory()
     for path in ("/a/b/c", "/a/d"):
         inner.pipe(path, b"")
-    outer = FaultyFileSystem(SlowFileSystem(inner, latency=1, clock=clock))
+    outer = SlowFileSystem(FaultyFileSystem(inner), latency=1, clock=clock)
     assert outer.find("/a") == ["/a/b/c", "/a/d"]
     assert clock.now() == (1 if way == "flat" else 2)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 
+import storekit
 from storekit.testing.plugin import _BACKENDS
 
 PAGE = (
@@ -18,8 +21,16 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMAND = re.search(r"^pytest (--storekit-stores=\S+)$", PAGE, re.MULTILINE)
 
 
+@pytest.fixture(scope="module")
+def loaded() -> None:
+    """All of storekit: what a run inside a test imports is forgotten, and would be there twice."""
+    for module in walk_packages(storekit.__path__, "storekit."):
+        if not re.search(r"\.demo|\.interop\.zarr", module.name):
+            import_module(module.name)
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
+def project(loaded: None, pytester: pytest.Pytester) -> pytest.Pytester:
     """A project of someone else, strict about everything."""
     pytester.makeini(
         "[pytest]\naddopts = --strict-markers --strict-config -p no:cacheprovider\n"
