@@ -209,11 +209,10 @@ class VirtualClock(Shared):
         for future in waiting:
             future.add_done_callback(note)
         for left in range(len(waiting), 0, -1):
-            event.clear()  # before the look at `done`: futures may be cancelled from outside
             while not done:
                 if not event.wait(None if deadline is None else deadline - self.now()):
                     raise TimeoutError(f"{left} (of {len(waiting)}) futures unfinished")
-                event.clear()
+                event.clear()  # before the look at `done`: futures may be cancelled from outside
             yield done.popleft()
 
     def gather(self, futures: Sequence[Future[T]]) -> list[T]:

@@ -14,7 +14,7 @@ __all__ = ["VirtualEvent", "VirtualLock", "moment_after"]
 
 def moment_after(baton: Baton, seconds: float) -> int:
     """The nanosecond in so many seconds, or the next one; not the present one."""
-    # A thousandth less, because 0.1 s are 100000000.00000001 ns.
+    # A thousandth less, because 0.067 s are 67000000.00000001 ns.
     return baton.now + max(math.ceil(seconds * 1e9 - 1e-3), 1)
 
 
