@@ -94,23 +94,13 @@ class SlowFileSystem(WrapperFileSystem):
         self._draws = Draws(seed)
 
     def _around(self, call: Call, proceed: Callable[[Call], Any]) -> Any:
-        op, name = call.op, call.keys[0] if call.keys else call.prefix or ""
+        def weigh(answer: Any) -> tuple[int, int]:
+            if call.op in _LISTINGS:
+                return self._pages(len(answer)), sum(map(_name_size, answer))
+            return 1, len(answer) if call.op in READS else 0
+
         with Trip(self.link.network(self.clock), self.clock, self._draws) as trip:
-            for key in self._requests(call):
-                trip.request(op, key)
-            trip.send(call.upload, op, name)
-            try:
-                answer = trip.through(lambda: proceed(call))
-            except Exception:
-                trip.receive(0, op, name)  # the answer that it failed
-                raise
-            if op in _LISTINGS:
-                for _ in range(1, self._pages(len(answer))):
-                    trip.request(op, name)
-                trip.receive(sum(map(_name_size, answer)), op, name)
-            else:
-                trip.receive(len(answer) if op in READS else 0, op, name)
-            return answer
+            return trip.carry_out(call, self._requests(call), lambda: proceed(call), weigh)
 
     def _requests(self, call: Call) -> Iterator[str]:
         """The path of each request that a call needs before it has its effect."""

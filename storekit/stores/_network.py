@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from storekit.clock import Clock
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from storekit.draws import Draws
+    from storekit.stores._forward import Call
     from storekit.stores.link import Link
 
 __all__ = ["Network", "Trip"]
@@ -82,7 +83,7 @@ class Trip:
     A connection over a link, and the requests made by it one after the other; a context.
 
     A trip has a time of its own, in which each request and transfer takes exactly what the link
-    says. `settle` lets the clock catch up with it.
+    says. At the end of each step the clock catches up with it.
 
     Args:
         network: The link.
@@ -109,7 +110,7 @@ class Trip:
             before, now = now, self._clock.now()
             if now - before >= _OWN:  # it has waited
                 late = 0.0
-        self.at = now - late
+        self._at = now - late
         return self
 
     def __exit__(
@@ -122,15 +123,52 @@ class Trip:
             self._local.connected = False
             self._network.connections.release()
 
-    def request(self, op: str, key: str) -> None:
+    def carry_out(
+        self,
+        call: Call,
+        requests: Iterable[str],
+        proceed: Callable[[], T],
+        weigh: Callable[[T], tuple[int, float]],
+    ) -> T:
+        """
+        Do a call at the other end of the link.
+
+        Args:
+            call: What is asked.
+
+            requests: The key of each request that the call needs before it has its effect.
+
+            proceed: Does it there.
+
+            weigh: Of an answer, how many pages and how many bytes it has.
+
+        Raises:
+            ConnectionLostError: If a request, its answer or the link is lost.
+        """
+        op, name = call.op, call.keys[0] if call.keys else call.prefix or ""
+        for key in requests:
+            self._request(op, key)
+        self._send(call.upload, op, name)
+        try:
+            answer = self._through(proceed)
+        except Exception:
+            self._receive(0, op, name)  # the answer that there is none
+            raise
+        pages, size = weigh(answer)
+        for _ in range(1, pages):
+            self._request(op, name)
+        self._receive(size, op, name)
+        return answer
+
+    def _request(self, op: str, key: str) -> None:
         """
         Begin a request: wait for its turn, and for its latency.
 
         Raises:
-            ConnectionLostError: If the request gets lost; `answer` raises it where the answer does.
+            ConnectionLostError: If the request gets lost; later if the answer does.
         """
         link, uniform = self._link, self._draws.uniform
-        self.at = self._network.pace(self.at)
+        self._at = self._network.pace(self._at)
         varies = not isinstance(link.delay, Constant)
         u = uniform("latency", op, key) if varies else 0.5
         self._pass_time(link.delay.sample(u), op, key)
@@ -142,12 +180,12 @@ class Trip:
             else:
                 self._answer_lost = "the answer got lost"
 
-    def send(self, size: float, op: str, key: str) -> None:
+    def _send(self, size: float, op: str, key: str) -> None:
         """Move bytes up the link, and let the clock catch up."""
         self._move(self._network.up, size, op, key)
-        self.settle()
+        self._settle()
 
-    def receive(self, size: float, op: str, key: str) -> None:
+    def _receive(self, size: float, op: str, key: str) -> None:
         """
         Move bytes down the link, and let the clock catch up.
 
@@ -157,41 +195,43 @@ class Trip:
         self._move(self._network.down, size, op, key)
         if self._answer_lost is not None:
             self._lose(self._answer_lost, op, key)
-        self.settle()
+        self._settle()
 
-    def through(self, call: Callable[[], T]) -> T:
+    def _through(self, call: Callable[[], T]) -> T:
         """Do what takes a time of its own."""
         before = self._clock.now()
         try:
             return call()
         finally:
-            self.at += self._clock.now() - before
+            self._at += self._clock.now() - before
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Wait until the clock has come to the time of the trip."""
         now = self._clock.now()
-        if self.at > now:
-            self._clock.sleep(self.at - now)
+        if self._at > now:
+            self._clock.sleep(self._at - now)
             now = self._clock.now()
-        late = now - self.at
+        late = now - self._at
         # By a clock that is exact nobody is late; the rounding to nanoseconds does not count.
         self._local.late = min(late, _MOST_LATE) if late > 1e-6 else 0.0
         self._local.woke = now
 
     def _pass_time(self, seconds: float, op: str, key: str) -> None:
-        cut = self._next_outage(self.at)
-        if cut <= self.at:  # down already: to find that out takes the time of the answer
-            cut = self.at + seconds
-        elif cut >= self.at + seconds:
-            self.at += seconds
+        cut = self._next_outage(self._at)
+        if cut <= self._at:  # down already: to find that out takes the time of the answer
+            cut = self._at + seconds
+        elif cut >= self._at + seconds:
+            self._at += seconds
             return
-        self.at = cut
+        self._at = cut
         self._lose("the link is down", op, key)
 
     def _move(self, pipe: Pipe, size: float, op: str, key: str) -> None:
-        cut = self._next_outage(self.at)
-        end = pipe.transfer(size, self.at, cut, self._clock)
-        self.at = min(end, cut)
+        if size:
+            self._settle()  # the pipe is shared from when bytes move, not from when that was planned
+        cut = self._next_outage(self._at)
+        end = pipe.transfer(size, self._at, cut, self._clock)
+        self._at = min(end, cut)
         if end > cut:
             self._lose("the link went down", op, key)
 
@@ -204,5 +244,5 @@ class Trip:
         return begin + outages.next_after(moment - begin)
 
     def _lose(self, what: str, op: str, key: str) -> None:
-        self.settle()
+        self._settle()
         raise ConnectionLostError(what, store=self._link, op=op, key=key)

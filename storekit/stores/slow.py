@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from math import inf
 from typing import Any
 
 from storekit.clock import Clock
 from storekit.draws import Draws
-from storekit.errors import StoreError
 from storekit.stores._network import Trip
 from storekit.stores.base import Latency, ListableStore, Store
 from storekit.stores.coalesce import coalesce
@@ -21,7 +21,6 @@ from storekit.typing import ByteRange, Value
 __all__ = ["SlowStore"]
 
 _NETWORK_CONCURRENCY = 64
-_LISTINGS = {"list", "list_prefix", "list_dir"}
 
 
 class SlowStore(WrapperStore):
@@ -104,21 +103,8 @@ class SlowStore(WrapperStore):
         return self.link.max_connections or usual
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        op, name = call.op, call.keys[0] if call.keys else call.prefix or ""
         with Trip(self.link.network(self.clock), self.clock, self._draws) as trip:
-            for key in self._requests(call):
-                trip.request(op, key)
-            trip.send(call.upload, op, name)
-            try:
-                answer = trip.through(proceed)
-            except StoreError:
-                trip.receive(0, op, name)  # the answer that there is none
-                raise
-            if op in _LISTINGS:
-                for _ in range(1, self._pages(len(answer))):
-                    trip.request(op, name)
-            trip.receive(self._download(call, answer), op, name)
-            return answer
+            return trip.carry_out(call, self._requests(call), proceed, partial(self._weigh, call))
 
     def _requests(self, call: Call) -> Iterator[str]:
         """The key or prefix of each request that a call needs before it has its effect."""
@@ -148,20 +134,20 @@ class SlowStore(WrapperStore):
         suffixes = [span for span in ends if span[0] < 0]
         return suffixes + coalesce([span for span in ends if span[0] >= 0], self.link.worth)
 
-    def _download(self, call: Call, answer: Any) -> float:
-        """How many bytes come down, of values and of listed names."""
+    def _weigh(self, call: Call, answer: Any) -> tuple[int, float]:
+        """How many pages an answer has, and how many bytes, of values and of listed names."""
         match call.op:
             case "get":
-                return len(answer)
+                return 1, len(answer)
             case "get_versioned":
-                return len(answer[0])
+                return 1, len(answer[0])
             case "get_partial_values":
-                return self._downloaded_parts(call, answer)
-            case op if op in _LISTINGS:
-                return sum(len(name.encode()) for name in answer)
-        return 0
+                return 1, self._weigh_parts(call, answer)
+            case "list" | "list_prefix" | "list_dir":
+                return self._pages(len(answer)), sum(len(name.encode()) for name in answer)
+        return 1, 0
 
-    def _downloaded_parts(self, call: Call, answer: Sequence[Value | None]) -> float:
+    def _weigh_parts(self, call: Call, answer: Sequence[Value | None]) -> float:
         """The bytes of ranges, and those between two that came with the same request."""
         size = 0.0
         parts = zip(call.keys, call.ranges, answer, strict=True)

@@ -59,6 +59,18 @@ def test_up_and_down_are_separate() -> None:
     assert clock.now() == pytest.approx(10)
 
 
+def test_bandwidth_is_taken_when_it_is_needed() -> None:
+    """A call that waits long before it sends takes nothing from those that send meanwhile."""
+    clock = VirtualClock()
+    slow = SlowStore(MemoryStore(), link=Link(latency=1, up=100), clock=clock)
+    pool = clock.executor(2)
+    many = pool.submit(slow.set_values, [(str(i), bytes(10)) for i in range(10)])
+    pool.submit(slow.set, "a", bytes(100)).result()
+    assert clock.now() == pytest.approx(2)
+    many.result()
+    assert clock.now() == pytest.approx(11)
+
+
 def test_a_connection_has_a_bandwidth_of_its_own() -> None:
     """One transfer gets no more than a connection; so many, that the link is full, get less."""
     clock = VirtualClock()
