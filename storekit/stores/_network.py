@@ -55,13 +55,11 @@ class Network:
         self._lock = threading.Lock()
         self._next_request = -math.inf
 
-    def pace(self, moment: float) -> float:
-        """When a request may begin that could begin at a moment."""
-        if self.link.requests_per_second is None:
-            return moment
+    def pace(self, moment: float, rate: float) -> float:
+        """When a request may begin that could begin at a moment, at so many a second."""
         with self._lock:
             moment = max(moment, self._next_request)
-            self._next_request = moment + 1 / self.link.requests_per_second
+            self._next_request = moment + 1 / rate
             return moment
 
 
@@ -168,7 +166,9 @@ class Trip:
             ConnectionLostError: If the request gets lost; later if the answer does.
         """
         link, uniform = self._link, self._draws.uniform
-        self._at = self._network.pace(self._at)
+        if link.requests_per_second is not None:
+            self._settle()
+            self._at = self._network.pace(self._at, link.requests_per_second)
         varies = not isinstance(link.delay, Constant)
         u = uniform("latency", op, key) if varies else 0.5
         self._pass_time(link.delay.sample(u), op, key)
@@ -228,7 +228,7 @@ class Trip:
 
     def _move(self, pipe: Pipe, size: float, op: str, key: str) -> None:
         if size:
-            self._settle()  # the pipe is shared from when bytes move, not from when that was planned
+            self._settle()  # the pipe is shared from when bytes move, not from when it was planned
         cut = self._next_outage(self._at)
         end = pipe.transfer(size, self._at, cut, self._clock)
         self._at = min(end, cut)

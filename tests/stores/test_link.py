@@ -100,6 +100,19 @@ def test_requests_keep_their_distance() -> None:
     assert all_at_once(clock, [slow]) == pytest.approx(1)
 
 
+def test_a_turn_is_taken_when_it_is_needed() -> None:
+    """A call of many requests takes no turns in advance from those that ask meanwhile."""
+    clock = VirtualClock()
+    link = Link(latency=1, requests_per_second=10)
+    slow = SlowStore(MemoryStore({"a": b""}), link=link, clock=clock)
+    pool = clock.executor(2)
+    many = pool.submit(slow.erase_values, [str(i) for i in range(10)])
+    pool.submit(slow.get, "a").result()
+    assert clock.now() == pytest.approx(1.1)
+    many.result()
+    assert clock.now() == pytest.approx(10)
+
+
 def test_each_clock_has_a_network_of_its_own() -> None:
     """What one simulation has under way is not felt in the next one."""
     link = Link(latency=1, requests_per_second=0.01)
