@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 import traceback
+from types import FrameType
 
 __all__ = ["is_alive", "place"]
 
@@ -16,7 +18,7 @@ _PYTHON = os.path.dirname(os.path.abspath(threading.__file__)) + os.sep
 
 def is_alive(thread: int) -> bool:
     """Whether a thread with this identity runs Python."""
-    return thread in sys._current_frames()
+    return thread in _frames()
 
 
 def place(thread: int | None) -> str:
@@ -27,7 +29,7 @@ def place(thread: int | None) -> str:
     """
     if thread is None:
         return "a thread that has not begun"
-    frame = sys._current_frames().get(thread)
+    frame = _frames().get(thread)
     if frame is None:
         return "a thread that has ended without leaving"
     stack = traceback.extract_stack(frame)
@@ -40,3 +42,15 @@ def place(thread: int | None) -> str:
 def _is_pythons(file: str) -> bool:
     is_installed = f"{os.sep}site-packages{os.sep}" in file
     return file.startswith("<frozen ") or (file.startswith(_PYTHON) and not is_installed)
+
+
+def _frames() -> dict[int, FrameType]:
+    # Python 3.11 (gh-106883) holds a lock meanwhile, for which it would wait for ever if a garbage
+    # collection came across a `threading.local`. Every simulation that is forgotten has one.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_enabled:
+            gc.enable()

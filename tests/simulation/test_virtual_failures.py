@@ -8,6 +8,8 @@ import os
 import queue
 import re
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -203,6 +205,40 @@ class TestDeadlocks:
         clock = VirtualClock(patience=None)
         with pytest.raises(SimulationStalledError, match=re.escape(f"{project}/test_it.py:2 in")):
             clock.executor(1).submit(namespace["work"], clock.event()).result()
+
+    def test_looking_at_threads_collects_no_garbage(self) -> None:
+        """Python 3.11 hangs if a collection comes across a `threading.local` in that moment."""
+        program = """if True:
+            import faulthandler, gc, threading
+            from storekit.simulation.places import place
+            faulthandler.dump_traceback_later(20, exit=True)
+            for _ in range(20):
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
+            class Garbage:
+                pass
+            gc.collect()
+            pieces = []
+            for _ in range(10):
+                piece = Garbage()
+                piece.itself, piece.local = piece, threading.local()
+                piece.local.value = 1
+                pieces.append(piece)
+            gc.collect(0)
+            gc.disable()
+            del piece
+            pieces.clear()
+            gc.set_threshold(1, 1, 1000)
+            gc.enable()
+            place(threading.get_ident())
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
     def test_a_task_of_ours_is_named_by_its_line(self) -> None:
         """If a method of a store is the task, the line of the store is named."""
