@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from store_samples import ConditionalDict, DictStore, FakeClock, ListableDict, PlainDict
 
+import storekit.stores
 from storekit.stores import LocalStore, MemoryStore, SlowStore, Store, WrapperStore, _nolinks, _tree
 from storekit.testing import StoreContract
 
@@ -116,3 +118,24 @@ class TestReadOnlyStores(StoreContract):
         while isinstance(store, WrapperStore):
             store = store.inner
         store.fields.update(contents)
+
+
+WRAPPERS = [
+    found
+    for name in storekit.stores.__all__
+    if isinstance(found := getattr(storekit.stores, name), type) and issubclass(found, WrapperStore)
+]
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_every_wrapper_keeps_the_contract(wrapper: type[WrapperStore]) -> None:
+    """The tests of each wrapper that is public run the contract: here, or in a file of its own."""
+    if wrapper in (WrapperStore, SlowStore):
+        return
+    tests = importlib.import_module(f"test_{wrapper.__module__.rpartition('.')[2]}")
+    laws = [
+        each
+        for each in vars(tests).values()
+        if isinstance(each, type) and each.__module__ == tests.__name__
+    ]
+    assert any(issubclass(each, StoreContract) for each in laws)
