@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
-from math import prod
+from math import inf, prod
 from typing import TypeAlias
 
 import numpy as np
@@ -41,10 +41,11 @@ _BATCH = 1 << 20
 A worker takes about this many decoded bytes at a time, so that taking costs little beside the work.
 """
 
-_MIN_SAVED = {Latency.DISK: 1 << 17, Latency.NETWORK: 1 << 20}
+_MIN_SAVED = {Latency.MEMORY: inf, Latency.DISK: 1 << 17}
 """
-Bytes that a read by ranges must save to pay for its further request: about latency times bandwidth.
-In memory it never does, since whole values are handed out without a copy.
+Bytes that a read by ranges must save to pay for its further request: about latency times bandwidth,
+which a network store says itself. In memory it never pays, since whole values are handed out
+without a copy.
 """
 
 
@@ -197,9 +198,7 @@ class ChunkIO:
                 raise error.located(key) from error
 
     def _ranges_pay(self, part: Part) -> bool:
-        least = _MIN_SAVED.get(self._store.latency)
-        if least is None:
-            return False
+        least = _MIN_SAVED.get(self._store.latency, self._store.request_cost)
         whole = self._coder.encoded_size or self._spec.nbytes
         return whole - prod(part_shape(part)) * self._spec.dtype.itemsize >= least
 

@@ -69,6 +69,12 @@ class Store(ABC):
     latency: Latency = Latency.DISK
     """The class of cost of a request."""
 
+    request_cost: float = 1 << 20
+    """
+    Bytes that are moved in the time that one more request takes; so much is worth reading for
+    nothing to save one. Asked for in stores of the network class.
+    """
+
     clock: Clock = REAL_CLOCK
     """Whose time this store lives in; arrays take their threads and locks from it."""
 

@@ -90,6 +90,8 @@ class SlowStore(WrapperStore):
             self.clock = clock
         if self.link.is_far:
             self.latency = Latency.NETWORK
+            if self.link.worth < inf:
+                self.request_cost = self.link.worth
         if isinstance(self, ListableStore) and self.link.page_size is not None:
             self.page_size = self.link.page_size
 

@@ -74,7 +74,7 @@ def eager(*, ranges: bool = True, threads: bool = True) -> Iterator[None]:
 
         threads: Whether several threads work on every plan of more than one chunk.
     """
-    always = dict.fromkeys(Latency, -(1 << 62)) if ranges else {}
+    always = dict.fromkeys(Latency, -(1 << 62) if ranges else 1 << 62)
     changes = [
         patch("storekit.nodes.chunkio._MIN_SAVED", always),
         patch("storekit.codecs.shards._SUB_READ", 0),

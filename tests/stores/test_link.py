@@ -20,7 +20,7 @@ from storekit import ZarrGroup
 from storekit.clock import REAL_CLOCK
 from storekit.errors import ConnectionLostError
 from storekit.simulation import VirtualClock
-from storekit.stores import MemoryStore, SlowStore
+from storekit.stores import MemoryStore, SlowStore, Trace, TraceStore, WrapperStore
 from storekit.stores.distributions import Constant, Distribution, LogNormal, Normal, Pareto, Uniform
 from storekit.stores.link import Link
 from storekit.stores.outages import Outages
@@ -294,3 +294,24 @@ def test_arrays_travel_by_the_same_way() -> None:
     before = clock.now()
     np.testing.assert_array_equal(far[...], array[...])
     assert clock.now() - before == pytest.approx(8 * 0.1 + 6.4)
+
+
+def test_a_store_says_what_a_request_is_worth() -> None:
+    """Array code hears how many bytes a further request costs: those moved in its latency."""
+    link = Link(latency=0.1, down=50_000, per_connection=20_000)
+    slow = SlowStore(MemoryStore(), link=link)
+    assert WrapperStore(slow).request_cost == slow.request_cost == 2000
+    assert SlowStore(MemoryStore(), link=Link(latency=0.1)).request_cost == 1 << 20
+    chunk = 1 << 16
+    for rate, ops in ((1e5, {"get_partial_values"}), (1e9, {"get"})):
+        trace, clock = Trace(), VirtualClock()
+        memory = MemoryStore()
+        array = ZarrGroup.create(memory).create_array(
+            "a", shape=(chunk,), dtype="u1", chunks=(chunk,), codecs="none"
+        )
+        array[...] = 1
+        slow = SlowStore(memory, link=Link(latency=0.1, down=rate), clock=clock)
+        far = ZarrGroup(TraceStore(slow, trace))["a"]
+        trace.clear()
+        assert far[:10].sum() == 10
+        assert {record.op for record in trace.calls()} == ops

@@ -28,7 +28,7 @@ from storekit.stores import (
 
 CAPABILITIES = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
 # What is no operation on the data, but about the store.
-ABOUT = {"close", "concurrency", "identity", "latency", "clock", "page_size"}
+ABOUT = {"close", "concurrency", "identity", "latency", "request_cost", "clock", "page_size"}
 
 
 class Recorder(WrapperStore):
