@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from storekit.clock import Clock
 from storekit.draws import Draws
 from storekit.errors import RateLimitedError, StoreError
 from storekit.stores.base import Store
-from storekit.stores.distributions import positive
+from storekit.stores.retries import RetryPolicy
 from storekit.stores.wrapper import Call, WrapperStore
 
 __all__ = ["RetryEvent", "RetryStore"]
-
-_JITTERS = ("decorrelated", "full", "none")
-_USUAL = {
-    "attempts": 4,
-    "first": 0.1,
-    "factor": 2.0,
-    "cap": 5.0,
-    "jitter": "decorrelated",
-    "budget": 45.0,
-    "seed": 0,
-    "on_retry": None,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,84 +99,50 @@ class RetryStore(WrapperStore):
         on_retry: Callable[[RetryEvent], object] | None = None,
     ) -> None:
         super().__init__(store)
-        if type(attempts) is not int or attempts < 1:
-            raise ValueError(f"attempts must be an int of at least 1, found {attempts!r}")
-        if jitter not in _JITTERS:
-            raise ValueError(f"jitter must be one of {_JITTERS}, found {jitter!r}")
+        self.policy = RetryPolicy(
+            attempts=attempts,
+            first=first,
+            factor=factor,
+            cap=cap,
+            jitter=jitter,
+            budget=budget,
+            seed=seed,
+        )
         if on_retry is not None and not callable(on_retry):
             raise TypeError(f"on_retry must be a function, found {on_retry!r}")
-        self.attempts, self.jitter, self.seed = attempts, jitter, seed
-        self.first, self.cap = positive("first", first), positive("cap", cap)
-        self.factor = positive("factor", factor)
-        self.budget = budget if budget == math.inf else positive("budget", budget)
-        if self.factor < 1:
-            raise ValueError(f"factor must be at least 1, found {factor!r}")
-        if self.cap < self.first:
-            raise ValueError(f"cap must not be less than first, {first!r}; found {cap!r}")
         self.on_retry, self._clock, self._draws = on_retry, clock, Draws(seed)
         if clock is not None:
             self.clock = clock
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        if self.attempts == 1:
+        if self.policy.attempts == 1:
             return proceed()
-        begin = self.clock.now()
-        delays = self._delays(call.op, call.keys[0] if call.keys else call.prefix or "")
-        attempt = 1
-        while True:
-            try:
-                return proceed()
-            except StoreError as error:
-                elapsed = self.clock.now() - begin
-                delay = self._next(call, error, attempt, elapsed, delays)
-                if self.on_retry is not None:
-                    self.on_retry(RetryEvent(call, error, attempt, delay))
-            # Out here, so that an error of the next attempt does not have this one as its context.
-            self.clock.sleep(delay)
-            attempt += 1
+        key = call.keys[0] if call.keys else call.prefix or ""
 
-    def _next(
-        self, call: Call, error: StoreError, attempt: int, elapsed: float, delays: Iterator[float]
-    ) -> float:
-        """
-        The wait until the next attempt.
+        def tell(error: StoreError, attempt: int, delay: float) -> None:
+            if self.on_retry is not None:
+                self.on_retry(RetryEvent(call, error, attempt, delay))
 
-        Raises:
-            StoreError: The error, with a note of what was tried, if there is none.
-        """
-        if not error.retryable:
-            why = "this error does not pass"
-        elif call.op == "compare_and_set" and not isinstance(error, RateLimitedError):
-            why = "it is not sent again, since it may have had its effect"
-        elif attempt == self.attempts:
-            why = "there are no more"
-        else:
-            delay = max(next(delays), _wish(error))
-            if delay < math.inf and elapsed + delay <= self.budget:
-                return delay
-            why = f"a wait of {delay:g} s is beyond the budget of {self.budget:g} s"
-        if error.retryable or attempt > 1:
-            so_far = f"attempt {attempt} of {self.attempts}, after {elapsed:.3f} s"
-            error.add_note(f"RetryStore: {so_far}; {why}")
-        raise error
+        def forbidden(error: StoreError) -> str | None:
+            if call.op == "compare_and_set" and not isinstance(error, RateLimitedError):
+                return "it is not sent again, since it may have had its effect"
+            return None
 
-    def _delays(self, op: str, key: str) -> Iterator[float]:
-        delay = self.first
-        while True:
-            full = self.jitter == "full"
-            yield delay * self._draws.uniform("wait", op, key) if full else delay
-            longest = delay * self.factor
-            if self.jitter == "decorrelated":
-                u = self._draws.uniform("wait", op, key)
-                longest = self.first + u * (longest - self.first)
-            delay = min(longest, self.cap)
+        return self.policy.run(
+            proceed,
+            who="RetryStore",
+            clock=self.clock,
+            delays=self.policy.delays(self._draws, call.op, key),
+            forbidden=forbidden,
+            on_retry=tell,
+        )
 
     def _config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in _USUAL}
-        config = {name: value for name, value in config.items() if value != _USUAL[name]}
+        config = {
+            field.name: value
+            for field in fields(self.policy)
+            if (value := getattr(self.policy, field.name)) != field.default
+        }
+        if self.on_retry is not None:
+            config["on_retry"] = self.on_retry
         return config if self._clock is None else {**config, "clock": self._clock}
-
-
-def _wish(error: StoreError) -> float:
-    """The seconds that the store asks to wait."""
-    return (error.retry_after or 0.0) if isinstance(error, RateLimitedError) else 0.0
