@@ -20,7 +20,17 @@ from storekit.stores.base import (
 )
 from storekit.typing import ByteRange, Value
 
-__all__ = ["Call", "Compares", "Lists", "Reads", "Waist", "Writes", "abilities", "mixins"]
+__all__ = [
+    "Call",
+    "Compares",
+    "Lists",
+    "Reads",
+    "Waist",
+    "Writes",
+    "abilities",
+    "mixins",
+    "refusing",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +242,13 @@ def abilities(store: Store) -> frozenset[type]:
 def mixins(able: frozenset[type]) -> tuple[type, ...]:
     """The base classes, besides the wrapper, of a wrapper over a store with these capabilities."""
     return tuple(
-        forward if capability in able else _refusing(capability, WritableStore in able)
+        forward if capability in able else refusing(capability, WritableStore in able)
         for capability, forward in _FORWARDS.items()
     )
 
 
 @cache
-def _refusing(capability: type, writable: bool) -> type:
+def refusing(capability: type, writable: bool) -> type:
     """A class that has the methods of a capability, and refuses each call."""
     names = [name for name, what in vars(capability).items() if callable(what) and name[0] != "_"]
     return type(

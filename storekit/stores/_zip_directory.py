@@ -1,0 +1,316 @@
+"""
+What a zip archive says about itself: the end of it, the central directory, the headers of members.
+
+Bytes in, facts out; no I/O. The rules are those of APPNOTE.TXT 6.3.10. Whatever two readers might
+understand differently is refused.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from storekit.errors import InvalidKeyError
+from storekit.keys import check_key
+
+__all__ = [
+    "DEFLATED",
+    "ENCRYPTED",
+    "END",
+    "HEADER",
+    "HEADER_SIGNATURE",
+    "LOCATOR",
+    "PATCHED",
+    "RECORD",
+    "SEAL",
+    "STORED",
+    "STREAMED",
+    "TAIL",
+    "UTF8",
+    "ZIP64",
+    "ZIP64_END",
+    "DamagedZip",
+    "End",
+    "Entry",
+    "RefusedZip",
+    "find_end",
+    "header_size",
+    "read_directory",
+    "seal_of",
+]
+
+END = struct.Struct("<4s4H2IH")
+LOCATOR = struct.Struct("<4sIQI")
+ZIP64_END = struct.Struct("<4sQ2H2I4Q")
+RECORD = struct.Struct("<4s6H3I5H2I")
+HEADER = struct.Struct("<4s5H3I2H")
+HEADER_SIGNATURE = b"PK\3\4"
+TAIL = END.size + 0xFFFF + LOCATOR.size + ZIP64_END.size
+"""So many bytes at the end of an archive are sure to have all that stands behind the directory."""
+
+STORED, DEFLATED = 0, 8
+ENCRYPTED, STREAMED, UTF8 = 1 << 0 | 1 << 6 | 1 << 13, 1 << 3, 1 << 11  # flags of a member
+PATCHED = 1 << 5
+ZIP64, UNICODE_NAME, SEAL = 0x0001, 0x7075, 0x6B73  # kinds of extra fields; the last is our own
+_DOS = {0, 6, 10, 11, 14}  # systems on which a backslash separates
+_INFLATION = 1032  # bytes that one byte of deflate can become, at most
+_MAX_RECORD = RECORD.size + 3 * 0xFFFF
+
+
+class DamagedZip(Exception):  # noqa: N818 - becomes a StoreError, which says where
+    """The bytes are not those of a well-formed archive."""
+
+
+class RefusedZip(Exception):  # noqa: N818
+    """The archive, or a member of it, needs what is not done here."""
+
+
+class End(NamedTuple):
+    """What the end of an archive says; offsets as they are written there."""
+
+    entries: int
+    size: int  # of the directory
+    offset: int  # of the directory
+    behind: int  # bytes from the end of the directory to the end of the file
+    comment: bytes
+
+
+class Entry(NamedTuple):
+    """A member, as the directory describes it; sizes and offset in bytes."""
+
+    name: bytes
+    key: str  # ends with "/" for a directory
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int  # of the local header, from the beginning of the file
+    made_by: int
+    time: int
+    attributes: int
+    extra: bytes = b""
+    comment: bytes = b""
+
+
+def find_end(tail: bytes) -> End:
+    """
+    Read the end of an archive from its last bytes.
+
+    Args:
+        tail: `TAIL` bytes, or more, or the whole archive.
+    """
+    found = list(_ends(tail))
+    if len(found) != 1:
+        raise DamagedZip(
+            "its comment can be taken for another directory"
+            if found
+            else "it does not end as a zip archive: it is none, or was cut off"
+        )
+    start = found[0]
+    _, disk, directory_disk, count_here, count, size, offset, _ = END.unpack_from(tail, start)
+    comment = bytes(tail[start + END.size :])
+    written = (disk, directory_disk, count_here, count, size, offset)
+    if start >= LOCATOR.size and tail[start - LOCATOR.size :][:4] == b"PK\6\7":
+        start -= LOCATOR.size
+        _, locator_disk, position, disks = LOCATOR.unpack_from(tail, start)
+        start -= ZIP64_END.size
+        if start < 0 or tail[start : start + 4] != b"PK\6\6":
+            raise DamagedZip("the end of zip64 is not where it should be")
+        _, length, _, _, *wide = ZIP64_END.unpack_from(tail, start)
+        for narrow, full, limit in zip(written, wide, [0xFFFF] * 4 + [0xFFFFFFFF] * 2, strict=True):
+            if narrow not in (full, limit):
+                raise DamagedZip("the two ends, with and without zip64, contradict each other")
+        disk, directory_disk, count_here, count, size, offset = wide
+        if length != ZIP64_END.size - 12 or position != offset + size:
+            raise DamagedZip("the end of zip64 is not where it should be")
+        if locator_disk or disks > 1:
+            raise RefusedZip("it is one of several parts")
+    if disk or directory_disk or count_here != count:
+        raise RefusedZip("it is one of several parts")
+    if not count * RECORD.size <= size <= count * _MAX_RECORD:
+        raise DamagedZip(f"a directory of {size} bytes cannot have {count} entries")
+    return End(count, size, offset, len(tail) - start, comment)
+
+
+def _ends(tail: bytes) -> Iterator[int]:
+    """Where the last record of an archive may begin: its comment reaches just to the end."""
+    start = tail.find(b"PK\5\6", max(len(tail) - END.size - 0xFFFF, 0))
+    while start >= 0:
+        if start + END.size <= len(tail):
+            comment = END.unpack_from(tail, start)[-1]
+            if start + END.size + comment == len(tail):
+                yield start
+        start = tail.find(b"PK\5\6", start + 1)
+
+
+def read_directory(data: bytes, count: int, shift: int, limit: int) -> list[Entry]:
+    """
+    The entries of a central directory, in its order.
+
+    Args:
+        data: The directory.
+
+        count: How many entries it should have.
+
+        shift: Bytes in front of the archive in its file, of which the archive does not know.
+
+        limit: Where in the file the directory begins. Members end before.
+    """
+    entries: list[Entry] = []
+    position = 0
+    for _ in range(count):
+        if position + RECORD.size > len(data) or data[position : position + 4] != b"PK\1\2":
+            raise DamagedZip(f"its directory breaks off after {len(entries)} entries")
+        entry, position = _read_record(data, position, shift)
+        _check(entry)
+        entries.append(entry)
+    if position != len(data):
+        raise DamagedZip("its directory is longer than its entries")
+    _check_extents(entries, limit)
+    return entries
+
+
+def _read_record(data: bytes, position: int, shift: int) -> tuple[Entry, int]:
+    facts = RECORD.unpack_from(data, position)
+    _, made_by, _, flags, method, time, date, crc, packed, size = facts[:10]
+    name_size, extra_size, comment_size, disk, _, attributes, offset = facts[10:]
+    start = position + RECORD.size
+    ends = (start + name_size, start + name_size + extra_size)
+    end = ends[1] + comment_size
+    if end > len(data):
+        raise DamagedZip("an entry of its directory is cut off")
+    name, extra = data[start : ends[0]], data[ends[0] : ends[1]]
+    seal = unicode_name = None
+    if extra:
+        fields = dict(_fields(extra))
+        packed, size, offset, disk = _widen(fields.pop(ZIP64, b""), packed, size, offset, disk)
+        seal = fields.pop(SEAL, None)
+        unicode_name = fields.get(UNICODE_NAME)
+        extra = b"".join(
+            struct.pack("<2H", kind, len(field)) + field for kind, field in fields.items()
+        )
+    elif 0xFFFFFFFF in (packed, size, offset) or disk == 0xFFFF:
+        raise DamagedZip(f"the entry {name!r:.80} lacks its zip64 field")
+    if disk:
+        raise RefusedZip("it is one of several parts")
+    if seal is not None and seal != seal_of(name, flags, method, crc, packed, size):
+        raise DamagedZip(f"the entry {name!r:.80} of its directory does not match its checksum")
+    key = _key_of(name, flags, made_by, unicode_name)
+    where = (offset + shift, made_by, date << 16 | time, attributes, extra, data[ends[1] : end])
+    return Entry(name, key, flags, method, crc, packed, size, *where), end
+
+
+def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position + 4 <= len(extra):  # some pad with up to three zeros
+        kind, size = struct.unpack_from("<2H", extra, position)
+        position += 4
+        if position + size > len(extra):
+            raise DamagedZip("an extra field of its directory is cut off")
+        yield kind, extra[position : position + size]
+        position += size
+
+
+def _widen(field: bytes, packed: int, size: int, offset: int, disk: int) -> tuple[int, ...]:
+    """Sizes, offset and disk with those from the field of zip64, which has what did not fit."""
+    values = []
+    position = 0
+    for value, limit, form in (
+        (size, 0xFFFFFFFF, "<Q"),
+        (packed, 0xFFFFFFFF, "<Q"),
+        (offset, 0xFFFFFFFF, "<Q"),
+        (disk, 0xFFFF, "<I"),
+    ):
+        wide = value
+        if value == limit:
+            if position + struct.calcsize(form) > len(field):
+                raise DamagedZip("the zip64 field of an entry is too short")
+            (wide,) = struct.unpack_from(form, field, position)
+            position += struct.calcsize(form)
+        values.append(wide)
+    size, packed, offset, disk = values
+    return packed, size, offset, disk
+
+
+def _key_of(name: bytes, flags: int, made_by: int, unicode_name: bytes | None) -> str:
+    """The name as a key; nothing in an archive is left out silently, so others are refused."""
+    try:
+        key = name.decode("utf-8" if flags & UTF8 else "cp437")
+        # Info-ZIP leaves names in the local charset, and adds this.
+        if unicode_name and unicode_name[:5] == struct.pack("<BI", 1, zlib.crc32(name)):
+            key = unicode_name[5:].decode()
+        check_key(key.removesuffix("/"))
+    except (UnicodeDecodeError, InvalidKeyError) as error:
+        raise RefusedZip(f"the name {name!r:.120} of a member cannot be a key") from error
+    if "\\" in key and made_by >> 8 in _DOS:
+        raise RefusedZip(f"the name {name!r:.120} of a member has backslashes for separators")
+    return key
+
+
+def _check(entry: Entry) -> None:
+    if entry.key.endswith("/"):
+        possible = entry.size == 0
+    elif entry.method == STORED and not entry.flags & ENCRYPTED:
+        possible = entry.size == entry.packed
+    elif entry.method == DEFLATED:
+        possible = entry.size <= entry.packed * _INFLATION
+    else:
+        possible = True
+    if not possible:
+        raise DamagedZip(f"the sizes of {entry.name!r:.80} cannot be")
+
+
+def _check_extents(entries: list[Entry], limit: int) -> None:
+    """A member that lies in another one, or beyond the directory, is damage, or a bomb."""
+    extents = [
+        (each.offset, each.offset + HEADER.size + len(each.name) + each.packed) for each in entries
+    ]
+    extents.append((limit, limit))
+    extents.sort()
+    for (_, end), (start, _) in pairwise(extents):
+        if end > start:
+            raise DamagedZip("members overlap, or lie beyond the directory")
+
+
+def seal_of(name: bytes, flags: int, method: int, crc: int, packed: int, size: int) -> bytes:
+    """
+    The checksum of an entry, which the format itself does not have: without it a damaged name is
+    another name, and its member seems absent.
+    """
+    facts = struct.pack("<2HI2Q", flags, method, crc, packed, size)
+    return zlib.crc32(facts + name).to_bytes(4, "little")
+
+
+def header_size(entry: Entry, header: bytes | memoryview) -> int:
+    """
+    How many bytes stand in front of the data of a member.
+
+    Args:
+        entry: What the directory says, with which the header must agree.
+
+        header: The beginning of the member; `HEADER.size` bytes and the name at least.
+    """
+    if len(header) < HEADER.size + len(entry.name):
+        raise DamagedZip("the archive ends within the header of the member")
+    facts = HEADER.unpack_from(header)
+    signature, _, flags, method, _, _, crc, packed, size, name_size, extra_size = facts
+    same = (
+        signature == HEADER_SIGNATURE
+        and name_size == len(entry.name)
+        and header[HEADER.size : HEADER.size + name_size] == entry.name
+        and method == entry.method
+        and not (flags ^ entry.flags) & ENCRYPTED
+    )
+    if same and not flags & STREAMED:
+        same = (
+            crc == entry.crc
+            and packed in (entry.packed, 0xFFFFFFFF)
+            and size in (entry.size, 0xFFFFFFFF)
+        )
+    if not same:
+        raise DamagedZip("the header of the member is not the one that the directory means")
+    return HEADER.size + int(name_size) + int(extra_size)

@@ -1,0 +1,137 @@
+"""The file in which the next state of an archive is made, beside the one that others read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import weakref
+from contextlib import suppress
+
+from storekit.keys import RESERVED
+from storekit.stores._zip_source import FileSource
+from storekit.typing import Value
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Draft", "copy_bytes", "write_at"]
+
+_COPIED = 1 << 20  # bytes at once, where the kernel does not copy
+
+
+class Draft:
+    """
+    The right to write an archive, and the file in which that is done.
+
+    Of two that would write one archive the second is refused, by a lock on a file beside it. What a
+    dead writer has left is used by the next one.
+
+    Args:
+        path: Of the archive, without links.
+
+    Raises:
+        BlockingIOError: If another writes it.
+    """
+
+    def __init__(self, path: str) -> None:
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, "writing needs a POSIX system")
+        self._path = path
+        folder, name = os.path.split(path)
+        self._part = os.path.join(folder, f"{RESERVED}{name}.part")
+        lock = os.path.join(folder, f"{RESERVED}{name}.lock")
+        self._folder = folder
+        self.pid = os.getpid()
+        descriptor = _lock(lock)
+        self.close = weakref.finalize(self, _release, descriptor, (self._part, lock), self.pid)
+
+    def begin(self, base: FileSource | None, length: int) -> FileSource:
+        """A new file, which begins with so many bytes of another, and has its permissions."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._part)
+        made = FileSource(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        if base is not None:
+            os.fchmod(made.fd, base.status.st_mode & 0o777)
+            copy_bytes(base.fd, 0, made.fd, 0, length)
+        return made
+
+    def publish(self, source: FileSource, *, fresh: bool) -> None:
+        """
+        Put the file in the place of the archive, once it is on the disk.
+
+        Raises:
+            FileExistsError: If it should be fresh, and is not.
+        """
+        os.fsync(source.fd)
+        if fresh:
+            os.link(self._part, self._path)
+            os.unlink(self._part)
+        else:
+            os.replace(self._part, self._path)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _lock(path: str) -> int:
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one before may have removed the file between the two calls.
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _release(fd: int, files: tuple[str, ...], pid: int) -> None:
+    if os.getpid() == pid:  # else it is the parent's, whose lock a child shares
+        for path in files:
+            with suppress(OSError):
+                os.unlink(path)
+        fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
+
+
+def write_at(fd: int, position: int, *pieces: Value) -> int:
+    """Write one piece after the other, and return where the last one ends."""
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            done = os.pwrite(fd, view, position)
+            view, position = view[done:], position + done
+    return position
+
+
+def copy_bytes(source: int, start: int, target: int, position: int, length: int) -> None:
+    """
+    Copy bytes from file to file. Where the file system can, they are shared instead.
+
+    Raises:
+        OSError: Also if the source ends too early.
+    """
+    while length and hasattr(os, "copy_file_range"):
+        try:
+            done = os.copy_file_range(source, target, length, start, position)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                break
+            raise
+        if not done:
+            break
+        start, position, length = start + done, position + done, length - done
+    while length:
+        data = os.pread(source, min(length, _COPIED), start)
+        if not data:
+            raise OSError(errno.EIO, "the archive became shorter")
+        position = write_at(target, position, data)
+        start, length = start + len(data), length - len(data)
