@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from math import prod
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from storekit.codecs.base import Codec
 from storekit.codecs.coder import ChunkCoder
@@ -95,6 +95,8 @@ class ArrayMetadata:
     extra: Mapping[str, JSON] = field(default_factory=dict)
     ignored_codecs: tuple[tuple[int, JSON], ...] = ()
 
+    zarr_format: ClassVar[int] = 3
+
     def __post_init__(self) -> None:
         shape = check_lengths(self.shape, "shape", least=0)
         chunk_shape = check_lengths(self.chunk_shape, CHUNK_SHAPE, least=1)
@@ -127,7 +129,7 @@ class ArrayMetadata:
         attributes: object,
         dimension_names: object,
         extra: Mapping[str, JSON],
-    ) -> ArrayMetadata:
+    ) -> Self:
         """
         Another array with the same data type, chunks, fill value and codecs, which stay bound.
 
@@ -143,12 +145,12 @@ class ArrayMetadata:
         Raises:
             MetadataError: If the rank differs, or a part is malformed.
         """
-        other = object.__new__(ArrayMetadata)
+        other = object.__new__(type(self))
         vars(other).update(vars(self), extra=extra)
         other._set_own(shape, attributes, dimension_names)
         return other
 
-    def reshaped(self, shape: Shape) -> ArrayMetadata:
+    def reshaped(self, shape: Shape) -> Self:
         """
         The same array with other lengths.
 

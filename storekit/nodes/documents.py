@@ -33,19 +33,24 @@ __all__ = [
 _LENIENT = ("attributes", "consolidated_metadata")
 
 
-def load_document(data: Value) -> dict[str, JSON]:
+def load_document(data: Value, *, finite: bool = True) -> dict[str, JSON]:
     """
     Parse a metadata document.
 
+    Args:
+        data: The bytes.
+
+        finite: Whether numbers must be finite outside of attributes.
+
     Raises:
         MetadataError: If the bytes are not one JSON object in UTF-8, if an object holds a key
-            twice, or if a number that is not finite appears outside of attributes.
+            twice, or if a number is not finite that must be.
     """
     try:
         text = bytes(data).decode().removeprefix("\ufeff")
         document = _decode(text)
         if type(document) is dict and not _is_plain(document, text):
-            document = _decode_strictly(text)
+            document = _decode_strictly(text, finite)
     except UnicodeDecodeError as error:
         raise MetadataError(f"the document is not UTF-8: {error.reason}") from None
     except RecursionError:
@@ -201,7 +206,7 @@ def _is_plain(document: JSON, text: str) -> bool:
     return not (("NaN" in text or "Infinity" in text) and _BARE.search(text))
 
 
-def _decode_strictly(text: str) -> JSON:
+def _decode_strictly(text: str, finite: bool) -> JSON:
     constants: list[str] = []
 
     def constant(word: str) -> float:
@@ -209,7 +214,7 @@ def _decode_strictly(text: str) -> JSON:
         return float(word)
 
     document = json.loads(text, object_pairs_hook=_unique, parse_constant=constant)
-    if constants:
+    if constants and finite:
         for field in document.keys() - set(_LENIENT):
             _refuse_constants(document[field], field)
     return document

@@ -11,13 +11,20 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from storekit.errors import MetadataError
 from storekit.nodes.documents import dump_document, load_document, plain_json
 from storekit.typing import JSON, Value
 
-__all__ = ["GroupMetadata", "check_attributes", "open_document", "read_as", "unknown_fields"]
+__all__ = [
+    "GroupMetadata",
+    "check_attributes",
+    "check_consolidated",
+    "open_document",
+    "read_as",
+    "unknown_fields",
+]
 
 M = TypeVar("M")
 
@@ -42,6 +49,8 @@ class GroupMetadata:
     consolidated: Mapping[str, JSON] | None = None
     extra: Mapping[str, JSON] = field(default_factory=dict)
 
+    zarr_format: ClassVar[int] = 3
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "attributes", check_attributes(self.attributes))
 
@@ -65,7 +74,7 @@ class GroupMetadata:
         """The group that an opened document of one describes."""
         return cls(
             attributes=found.get("attributes", {}),
-            consolidated=_consolidated(found.get("consolidated_metadata")),
+            consolidated=check_consolidated(found.get("consolidated_metadata")),
             extra=unknown_fields(found, _KNOWN),
         )
 
@@ -188,7 +197,13 @@ def unknown_fields(document: Mapping[str, JSON], known: AbstractSet[str]) -> dic
     return {name: plain_json(value, str(name)) for name, value in extra.items()}
 
 
-def _consolidated(json: JSON) -> Mapping[str, JSON] | None:
+def check_consolidated(json: JSON) -> Mapping[str, JSON] | None:
+    """
+    Consolidated metadata, as it is; None if there is none. The documents in it are not looked into.
+
+    Raises:
+        MetadataError: If it is malformed, or of a kind that must be understood.
+    """
     if json is None:  # zarr-python 3.0 wrote null
         return None
     field = "consolidated_metadata"

@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 class ZarrArray(ZarrNode, Array):
     """
-    An array whose chunks are values in a store, described by a ``zarr.json``.
+    An array whose chunks are values in a store, described by a ``zarr.json``. One that is described
+    by a ``.zarray``, of Zarr v2, can only be read.
 
     The object holds no elements: every read asks the store. The shape and the attributes are those
     of the moment it was opened (see `refresh`), but for changes made through it.
@@ -221,6 +222,7 @@ class ZarrArray(ZarrNode, Array):
         return self._io.is_brief(selection)
 
     def _write(self, selection: Selection, values: AnyArray) -> None:
+        self._check_format("set")
         self._io.write(selection, values)
 
     def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
@@ -275,6 +277,7 @@ class ZarrArray(ZarrNode, Array):
 
             ShapeError: If the data has another shape.
         """
+        self._check_format("set")
         place = self._chunk_selection(index)
         values = as_values(data, self)
         if values.shape == self.chunks:

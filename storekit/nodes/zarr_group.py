@@ -14,10 +14,16 @@ from storekit.errors import (
     UnsupportedError,
 )
 from storekit.nodes.group import Group
-from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
+from storekit.nodes.lookup import (
+    child_exists,
+    child_loader,
+    find_document,
+    parse_document,
+)
+from storekit.nodes.metadata import ArrayMetadata, GroupMetadata
 from storekit.nodes.naming import check_name, document_key, hidden, join_path, normal_path
 from storekit.nodes.zarr_array import ZarrArray
-from storekit.nodes.zarr_node import ZarrNode, create_document, load_document, remove_node
+from storekit.nodes.zarr_node import ZarrNode, create_document, remove_node
 from storekit.pool import run
 from storekit.stores.base import Latency, ListableStore, ReadableStore
 from storekit.typing import JSON
@@ -30,7 +36,8 @@ T = TypeVar("T")
 
 class ZarrGroup(ZarrNode, Group):
     """
-    A group of a Zarr hierarchy: a mapping from names to `ZarrGroup` and `ZarrArray`.
+    A group of a Zarr hierarchy: a mapping from names to `ZarrGroup` and `ZarrArray`. In a hierarchy
+    of Zarr v2 it can only be read.
 
     Opening it reads its own document and nothing else. Children are looked up when they are asked
     for; all of them come without further requests if the document holds consolidated metadata.
@@ -117,6 +124,7 @@ class ZarrGroup(ZarrNode, Group):
         Raises:
             NodeNotFoundError: If there is none.
         """
+        self._check_format("erase_prefix")
         node = self[path]
         remove_node(self._store, node.path)
         self._changed()
@@ -136,8 +144,8 @@ class ZarrGroup(ZarrNode, Group):
         tree = self._metadata.tree
         if tree is not None:
             return sum("" in documents for documents in tree.values())
-        exists = self._store.exists
-        return sum(self._of_children(lambda path: exists(document_key(path))).values())
+        exists, store = child_exists(self._metadata.zarr_format), self._store
+        return sum(self._of_children(lambda path: exists(store, path)).values())
 
     @property
     def children(self) -> dict[str, ZarrNode]:  # type: ignore[override]
@@ -147,7 +155,7 @@ class ZarrGroup(ZarrNode, Group):
         return self._load_children()
 
     def _child(self, name: str) -> ZarrNode:
-        if hidden(name):
+        if hidden(name) and self._metadata.zarr_format == 3:
             raise NodeNotFoundError(
                 f"no node {name!r} in group {self._path!r}: such names are reserved"
             )
@@ -156,12 +164,13 @@ class ZarrGroup(ZarrNode, Group):
         path = join_path(self._path, normal_path(name))
         tree = self._metadata.tree
         if tree is None:
-            return self._told(_node(self._store, path, load_document(self._store, path)))
+            load = child_loader(self._metadata.zarr_format)
+            return self._told(_node(self._store, path, load(self._store, path)))
         if "" not in tree.get(name, ()):
             raise NodeNotFoundError(
                 f"no node {name!r} in the consolidated metadata of group {self._path!r}"
             )
-        metadata = parse_node(tree[name][""], document_key(path))
+        metadata = parse_document(tree[name][""], path, self._metadata.zarr_format)
         if isinstance(metadata, GroupMetadata):
             below = {other: document for other, document in tree[name].items() if other}
             metadata = replace(metadata, consolidated=_consolidated(below))
@@ -176,11 +185,11 @@ class ZarrGroup(ZarrNode, Group):
         tree = self._metadata.tree
         if tree is not None:
             return {name: self._child(name) for name in tree if "" in tree[name]}
-        store = self._store
+        store, document = self._store, child_loader(self._metadata.zarr_format)
 
         def load(path: str) -> ZarrNode | None:
             try:
-                return self._told(_node(store, path, load_document(store, path)))
+                return self._told(_node(store, path, document(store, path)))
             except NodeNotFoundError:
                 return None  # a prefix that is no node, such as an array's chunks
 
@@ -213,6 +222,8 @@ class ZarrGroup(ZarrNode, Group):
         names = [
             entry[len(prefix) : -1] for entry in self._store.list_dir(prefix) if entry.endswith("/")
         ]
+        if self._metadata.zarr_format != 3:
+            return names  # only v3 has names that are reserved
         return [name for name in names if not hidden(name)]
 
     def _changed(self) -> None:
@@ -235,11 +246,14 @@ class ZarrGroup(ZarrNode, Group):
         Raises:
             UnsupportedError: If the store cannot list its keys.
         """
+        self._check_format("set")
         start = len(self._path) + 1 if self._path else 0
         nodes = {node.path[start:]: node.metadata for node in _walk(_live(self))}
         self._edit(lambda metadata: replace(metadata, consolidated=_consolidated(nodes)))
 
     def _below(self, path: str) -> str:
+        """The path of a node that is to be created."""
+        self._check_format("set")
         below = normal_path(path)
         if not below:
             raise InvalidKeyError(f"a node below group {self._path!r} needs a name", key=path)
@@ -248,7 +262,7 @@ class ZarrGroup(ZarrNode, Group):
 
 def open_zarr(store: ReadableStore, path: str = "") -> Any:
     """
-    Open the group or array at a path.
+    Open the group or array at a path. One of Zarr v3 costs one request; what is of v2 can be read.
 
     Args:
         store: Where the hierarchy lives.
@@ -264,7 +278,7 @@ def open_zarr(store: ReadableStore, path: str = "") -> Any:
         MetadataError: If its document is malformed.
     """
     path = normal_path(path)
-    return _node(store, path, load_document(store, path))
+    return _node(store, path, find_document(store, path))
 
 
 def _node(store: ReadableStore, path: str, metadata: ArrayMetadata | GroupMetadata) -> ZarrNode:

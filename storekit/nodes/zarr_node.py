@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from storekit.errors import (
     ConflictError,
@@ -21,21 +21,27 @@ from storekit.errors import (
     ReadOnlyError,
 )
 from storekit.nodes.locks import value_lock
+from storekit.nodes.lookup import (
+    Metadata,
+    check_store,
+    find_document,
+    load_document,
+    parse_document,
+)
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 from storekit.nodes.naming import document_key, normal_path
 from storekit.nodes.node import Node
 from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
 from storekit.typing import JSON
 
-__all__ = ["ZarrNode", "create_document", "load_document", "remove_node"]
+__all__ = ["ZarrNode", "create_document", "remove_node"]
 
-Metadata: TypeAlias = ArrayMetadata | GroupMetadata
 M = TypeVar("M", bound=Metadata)
 
 
 class ZarrNode(Node):
     """
-    A Zarr group or array.
+    A Zarr group or array, of v3 or, to be read only, of v2.
 
     Args:
         store: Where the hierarchy lives.
@@ -64,9 +70,9 @@ class ZarrNode(Node):
     ) -> None:
         self._store, self._path = store, normal_path(path)
         if metadata is None:
-            metadata = load_document(store, self._path)
+            metadata = find_document(store, self._path)
         elif not isinstance(metadata, ArrayMetadata | GroupMetadata):
-            metadata = parse_node(metadata, document_key(self._path))
+            metadata = parse_document(metadata, self._path, metadata.get("zarr_format"))
         if not isinstance(metadata, self._kind):
             found = "an array" if isinstance(metadata, ArrayMetadata) else "a group"
             raise NodeTypeError(
@@ -77,7 +83,7 @@ class ZarrNode(Node):
 
     def _install(self, metadata: Any) -> None:
         """Make `metadata` what the node goes by."""
-        self._metadata = metadata
+        self._metadata: Metadata = metadata
 
     @property
     def store(self) -> ReadableStore:
@@ -91,7 +97,9 @@ class ZarrNode(Node):
 
     @property
     def metadata(self) -> dict[str, JSON]:
-        """The metadata document, as a new dict."""
+        """
+        The metadata document, as a new dict. Of a node of Zarr v2: what its documents say, in one.
+        """
         document: dict[str, JSON] = deepcopy(self._metadata.to_json())
         return document
 
@@ -123,8 +131,20 @@ class ZarrNode(Node):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self._path, self.metadata)
 
+    def _check_format(self, op: str) -> None:
+        """Refuse to change what is of Zarr v2."""
+        if self._metadata.zarr_format != 3:
+            raise ReadOnlyError(
+                f"the node {self._path!r} is of Zarr v2, which is only read: create an array of v3"
+                " and assign this one to it",
+                store=self._store,
+                op=op,
+                key=self._path,
+            )
+
     def _edit(self, change: Callable[[Any], Any]) -> None:
         """Change the document that the store holds now, which others may have changed, too."""
+        self._check_format("set")
         store, key = _writable(self._store, "set"), document_key(self._path)
         with value_lock(store, key):
             while True:
@@ -203,24 +223,6 @@ class _Attributes(MutableMapping[str, Any]):
         return repr(dict(self))
 
 
-def load_document(store: ReadableStore, path: str) -> Metadata:
-    """
-    The parsed metadata document of a node.
-
-    Raises:
-        NodeNotFoundError: If there is none.
-
-        MetadataError: If it is malformed.
-    """
-    _check_store(store)
-    key = document_key(path)
-    try:
-        data = store.get(key)
-    except KeyNotFoundError:
-        raise NodeNotFoundError(f"no node at {path!r}: {store!r} has no key {key!r}") from None
-    return parse_node(data, key)
-
-
 def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: bool) -> M:
     """
     Write the document of a new node, and groups above it where there are none.
@@ -234,7 +236,7 @@ def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: 
 
         ReadOnlyError: If the store cannot be written.
     """
-    _check_store(store)
+    check_store(store)
     document = metadata.to_bytes()
     _make_parents(store, path)
     if overwrite:
@@ -306,14 +308,6 @@ def _writable(store: ReadableStore, op: str) -> WritableStore:
     if not isinstance(store, WritableStore):
         raise ReadOnlyError("the store cannot be written", store=store, op=op)
     return store
-
-
-def _check_store(store: object) -> None:
-    if not isinstance(store, ReadableStore):
-        raise TypeError(
-            "expected a store that can be read, such as LocalStore(path) or MemoryStore(),"
-            f" found {type(store).__name__}: {store!r:.80}"
-        )
 
 
 def _nothing() -> None:
