@@ -1,0 +1,142 @@
+"""What the answers of HTTP servers mean: RFC 9110."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from storekit.errors import (
+    AccessDeniedError,
+    ConflictError,
+    KeyNotFoundError,
+    RateLimitedError,
+    ServerError,
+    StoreError,
+    TimeoutError,
+    UnsupportedError,
+)
+
+__all__ = ["Place", "content_range", "decoded", "failure", "strong_etag"]
+
+_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)\s*\Z", re.ASCII)
+_LASTING = (501, 505, 510, 511)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an error is about."""
+
+    store: object
+    op: str
+    key: str
+
+    def error(self, kind: type[StoreError], text: str, **more: Any) -> StoreError:
+        """An error that says so."""
+        return kind(f"{text} ({self.key!r})", store=self.store, op=self.op, key=self.key, **more)
+
+
+def failure(place: Place, status: int, headers: Mapping[str, str], now_ns: int) -> StoreError:
+    """The error for a status that is no success. Only 404 and 410 are absence."""
+    text = f"the server answered {status}{_phrase(status)}"
+    if status in (404, 410):
+        return place.error(KeyNotFoundError, f"no such key: {text}")
+    if status in (401, 403, 407):
+        return place.error(AccessDeniedError, text)
+    if status == 408:
+        return place.error(TimeoutError, text)
+    if status == 412:
+        return place.error(ConflictError, text)
+    wish = _retry_after(headers, now_ns)
+    if status == 429 or (status == 503 and wish is not None):
+        error = place.error(RateLimitedError, text)
+        error.retry_after = wish  # type: ignore[attr-defined]
+        return error
+    if status >= 500:
+        return place.error(ServerError, text, retryable=status not in _LASTING)
+    return place.error(StoreError, text)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _retry_after(headers: Mapping[str, str], now_ns: int) -> float | None:
+    """The seconds that a server asks to wait, or None."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:12])
+    try:
+        moment = parsedate_to_datetime(text)
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
+    except ValueError:
+        return None
+    now = now or datetime.fromtimestamp(now_ns / 1e9, UTC)
+    if moment.tzinfo is None or now.tzinfo is None:
+        return None
+    return max((moment - now).total_seconds(), 0.0)
+
+
+def content_range(text: str | None) -> tuple[int, int, int | None] | None:
+    """
+    The half-open span of a part of a value, and the size of the value if the header says it; None
+    if the header says nothing that can be. Where nothing could be sent the span is empty.
+    """
+    found = _CONTENT_RANGE.match(text or "")
+    if not found:
+        return None
+    first, last, size = found.groups()
+    total = None if size == "*" else int(size)
+    if first is None:
+        return None if total is None else (0, 0, total)
+    span = int(first), int(last) + 1
+    if span[0] >= span[1] or (total is not None and span[1] > total):
+        return None
+    return *span, total
+
+
+def strong_etag(headers: Mapping[str, str]) -> str | None:
+    """The ETag, if two values with it are the same byte by byte."""
+    etag = headers.get("etag", "").strip()
+    return etag if len(etag) > 1 and etag[0] == etag[-1] == '"' else None
+
+
+def decoded(place: Place, body: bytes, encoding: str) -> bytes:
+    """
+    The value, of a body that the server encoded though it was not asked to.
+
+    Raises:
+        ServerError: If the body is broken, or ends too early.
+
+        UnsupportedError: If the encoding is not known.
+    """
+    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
+        if name in ("gzip", "x-gzip"):
+            body = _inflated(place, body, 31)
+        elif name == "deflate":  # zlib's format by the RFC; some servers send it bare
+            body = _inflated(place, body, 15 if body[:1] and body[0] & 15 == 8 else -15)
+        elif name not in ("", "identity"):
+            raise place.error(UnsupportedError, f"the server insists on the encoding {name[:40]!r}")
+    return body
+
+
+def _inflated(place: Place, body: bytes, bits: int) -> bytes:
+    parts: list[bytes] = []
+    while body or not parts:
+        stream = zlib.decompressobj(bits)
+        try:
+            parts.append(stream.decompress(body))
+        except zlib.error as error:
+            raise place.error(ServerError, f"the body cannot be inflated: {error}") from None
+        if not stream.eof:
+            raise place.error(ServerError, "the body ends too early to be inflated")
+        body = stream.unused_data
+    return b"".join(parts)

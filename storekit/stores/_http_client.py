@@ -1,0 +1,252 @@
+"""The connections of an HTTP store: one request and its answer, with whatever can go wrong."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import Any, TypeVar
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import (
+    HTTPError,
+    NewConnectionError,
+    SSLError,
+)
+from urllib3.exceptions import (
+    TimeoutError as Timeout,
+)
+
+from storekit.errors import (
+    ConnectionLostError,
+    StoreError,
+    TimeoutError,
+)
+from storekit.stores._http_answers import Place
+from storekit.stores._http_auth import HTTPRequest
+from storekit.stores._http_reply import Reply
+from storekit.stores._http_root import Origin, Root, encoded
+from storekit.typing import Value
+
+__all__ = ["Client"]
+
+T = TypeVar("T")
+
+_REDIRECTS = 5
+_FOLLOWED = (301, 302, 303, 307, 308)
+_QUERY = "storekit-query"
+
+
+class _QueryLater:
+    """
+    A connection that takes the query of a URL by a header of ours.
+
+    urllib3 logs the path of every request. The query may be a signature, and is added behind it.
+    """
+
+    def request(
+        self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
+    ) -> None:
+        """Send a request, with its query."""
+        headers = dict(headers or {})
+        query = headers.pop(_QUERY, None)
+        url = url if query is None else f"{url}?{query}"
+        super().request(method, url, body=body, headers=headers, **more)  # type: ignore[misc]
+
+
+class _PlainConnection(_QueryLater, HTTPConnection):
+    pass
+
+
+class _TLSConnection(_QueryLater, HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+class Client:
+    """
+    The connections to one root.
+
+    Args:
+        root: Where the requests go.
+
+        headers: Sent with each of them.
+
+        authorize: Adds credentials to a request.
+
+        timeout: Seconds for a connection, and for each piece of an answer.
+
+        connections: How many are kept.
+
+        tls: The context for ``https``.
+
+    Threads: safe, also across a fork.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        headers: Mapping[str, str],
+        authorize: Callable[[HTTPRequest], Mapping[str, str]],
+        timeout: tuple[float, float],
+        connections: int,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self.root = root
+        self._headers, self._authorize = dict(headers), authorize
+        self._timeout, self._connections, self._tls = timeout, connections, tls
+        self._process = 0
+        self._manager: urllib3.PoolManager | None = None
+
+    @contextmanager
+    def reply(
+        self,
+        place: Place,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Value | None = None,
+    ) -> Iterator[Reply]:
+        """
+        Send a request, and hand out the answer of whoever it leads to.
+
+        A redirect from a path to the same with a slash is not followed: what is there is a
+        directory, and its index is not the value of a key.
+
+        Raises:
+            TimeoutError: If nothing came for too long.
+
+            ConnectionLostError: If the connection broke, or there is none.
+
+            StoreError: If redirects lead nowhere, or the server is not who it should be.
+        """
+        origin, query = self.root.origin, self.root.query
+        for _ in range(_REDIRECTS + 1):
+            with self._translated(place, origin):
+                raw = self._send(method, origin, path, query, headers, body)
+                reply = Reply(raw.status, raw.headers, path, raw, place)
+                target = _target(reply, origin, method)
+                if target is None:
+                    try:
+                        yield reply
+                    finally:
+                        reply.give_back()
+                    return
+                reply.give_back()
+            origin, path, query = self._next(place, origin, target)
+        raise place.error(StoreError, f"there are more than {_REDIRECTS} redirects")
+
+    def _next(self, place: Place, origin: Origin, target: str) -> tuple[Origin, str, str | None]:
+        try:
+            other = Origin.of(target)
+        except ValueError:
+            raise place.error(StoreError, "a redirect leads to no URL of HTTP") from None
+        if origin.scheme == "https" and other.scheme == "http":
+            raise place.error(StoreError, f"a redirect leads from TLS to {other} without")
+        parts = urlsplit(target)
+        return other, encoded(parts.path) or "/", encoded(parts.query) or None
+
+    def _send(
+        self,
+        method: str,
+        origin: Origin,
+        path: str,
+        query: str | None,
+        headers: Mapping[str, str],
+        body: Value | None,
+    ) -> urllib3.BaseHTTPResponse:
+        sent = {"Accept-Encoding": "identity", "User-Agent": "storekit", **headers}
+        if self.root.origin.trusts(origin):
+            sent.update(self._headers)
+            url = f"{origin}{path}" + (f"?{query}" if query is not None else "")
+            sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
+        if query is not None:
+            sent[_QUERY] = query
+        return self._connected().urlopen(
+            method,
+            f"{origin}{path}",
+            body=body,
+            headers=sent,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def _connected(self) -> urllib3.PoolManager:
+        """The pool of this process; a child must not use the connections of its parent."""
+        process = os.getpid()
+        if self._manager is None or self._process != process:
+            connect, read = self._timeout
+            manager = urllib3.PoolManager(
+                num_pools=8,
+                maxsize=self._connections,
+                timeout=urllib3.Timeout(connect=connect, read=read),
+                ssl_context=self._tls,
+            )
+            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+            self._manager, self._process = manager, process
+        return self._manager
+
+    def close(self) -> None:
+        """Close what is idle; a later request connects again."""
+        if self._manager is not None and self._process == os.getpid():
+            self._manager.clear()
+
+    @contextmanager
+    def _translated(self, place: Place, origin: Origin) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except NewConnectionError as error:  # a kind of timeout to urllib3
+            text = f"no connection to {origin}: {_reason(error)}"
+            raise place.error(ConnectionLostError, text) from error
+        except Timeout as error:
+            raise place.error(TimeoutError, f"no answer from {origin} in time") from error
+        except (SSLError, ssl.SSLError) as error:
+            raise _untrusted(place, origin, error) from error
+        except (HTTPError, HTTPException, OSError) as error:
+            if isinstance(error.__context__, builtins.TimeoutError):  # while it was sent
+                raise place.error(TimeoutError, f"{origin} takes nothing in time") from error
+            text = f"the connection to {origin} broke: {_reason(error)}"
+            raise place.error(ConnectionLostError, text) from error
+
+
+def _target(reply: Reply, origin: Origin, method: str) -> str | None:
+    """Where a redirect leads that is to be followed."""
+    location = reply.headers.get("location")
+    if reply.status not in _FOLLOWED or not location:
+        return None
+    if method not in ("GET", "HEAD") and reply.status not in (307, 308):
+        return None
+    try:
+        target = urldefrag(urljoin(f"{origin}{reply.path}", location)).url
+    except ValueError:
+        return "not a URL"
+    return None if urlsplit(target).path == f"{reply.path}/" else target
+
+
+def _untrusted(place: Place, origin: Origin, error: Exception) -> StoreError:
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        text = f"the certificate of {origin} is not trusted: {cause.verify_message}"
+        return place.error(StoreError, text)
+    return place.error(ConnectionLostError, f"no TLS with {origin}: {cause}")
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__ or error.__context__ or error
+    return f"{type(cause).__name__}: {cause.args[0] if cause.args else ''}"[:200]

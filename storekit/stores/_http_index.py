@@ -1,0 +1,135 @@
+"""
+The names in a directory, from the page that a web server makes of it.
+
+Known are the HTML pages of Python's ``http.server``, nginx, Apache, lighttpd, rclone and the like,
+and the JSON of nginx and Caddy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from storekit.errors import InvalidKeyError
+from storekit.keys import check_key
+
+__all__ = ["names_in"]
+
+_INDEX = re.compile(r"\s*(index of|directory listing)\b", re.IGNORECASE)
+_PARENT = ("..", "../", "./..", "./../")
+
+
+def names_in(page: bytes, kind: str, url: str) -> set[str] | None:
+    """
+    The names that a page lists, those of directories with a ``/`` behind.
+
+    Whatever is not directly in the directory, or could be no part of a key, is left out.
+
+    Args:
+        page: What the server sent.
+
+        kind: Its content type.
+
+        url: Of the directory, percent-encoded, with a ``/`` behind and without a query.
+
+    Returns:
+        None if the page is no index of a directory.
+    """
+    if kind.partition(";")[0].strip().lower() == "application/json":
+        names = _names_in_json(page)
+    else:
+        names = _names_in_html(page, url)
+    return None if names is None else {name for name in names if _is_valid(name)}
+
+
+def _is_valid(name: str) -> bool:
+    try:
+        return "/" not in check_key(name.removesuffix("/"))
+    except InvalidKeyError:
+        return False
+
+
+def _names_in_json(page: bytes) -> list[str] | None:
+    try:
+        entries: Any = json.loads(page)
+        return [_name_of(entry) for entry in entries or ()]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _name_of(entry: dict[str, Any]) -> str:
+    name = entry["name"]
+    if not isinstance(name, str):
+        raise TypeError
+    if "is_dir" in entry:  # Caddy
+        is_directory = entry["is_dir"]
+    else:  # nginx; there is a third type, "other"
+        is_directory = entry["type"] == "directory"
+    return f"{name.removesuffix('/')}/" if is_directory else name
+
+
+def _names_in_html(page: bytes, url: str) -> list[str] | None:
+    reader = _Page()
+    reader.feed(page.decode("utf-8", "replace"))
+    reader.close()
+    base = urlsplit(url)
+    if not reader.is_index(unquote(base.path)):
+        return None
+    return list(_names_of(reader.links, url))
+
+
+def _names_of(links: list[str], url: str) -> Iterator[str]:
+    base = urlsplit(url)
+    for link in links:
+        try:
+            target = urlsplit(urljoin(url, link))
+            name = unquote(target.path.removeprefix(base.path), errors="strict")
+        except ValueError:  # no URL, or no UTF-8
+            continue
+        inside = target.path.startswith(base.path) and target[:2] == base[:2]
+        slashes = target.path[len(base.path) :].rstrip("/").count("/") if inside else 1
+        # Links that sort or download carry a query.
+        if inside and not slashes and not target.query and "?" not in link:
+            yield name
+
+
+class _Page(HTMLParser):
+    """What a page links to, and what it calls itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self._names = {"title": "", "h1": ""}
+        self._open = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note links, and where names begin."""
+        if tag in self._names:
+            self._open = tag
+        if tag == "a":
+            self.links += [value.strip() for name, value in attrs if name == "href" and value]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note where names end."""
+        if tag == self._open:
+            self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        """Note names."""
+        if self._open:
+            self._names[self._open] += data
+
+    def is_index(self, path: str) -> bool:
+        """
+        Whether this is the index of a directory: it says so, or it is named by the end of the path
+        and leads to the parent.
+        """
+        if any(_INDEX.match(name) for name in self._names.values()):
+            return True
+        title = self._names["title"].strip()
+        named = title.startswith("/") and path.rstrip("/").endswith(title.rstrip("/"))
+        return named and any(link in _PARENT for link in self.links)
