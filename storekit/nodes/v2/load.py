@@ -12,6 +12,7 @@ from typing import Any
 from storekit.errors import KeyNotFoundError, MetadataError, NodeNotFoundError
 from storekit.nodes.documents import load_document
 from storekit.nodes.group_metadata import check_consolidated
+from storekit.nodes.naming import document_key
 from storekit.nodes.v2.metadata import ArrayV2, GroupV2, check_format
 from storekit.stores.base import ReadableStore
 from storekit.typing import JSON
@@ -41,10 +42,10 @@ def load_v2(store: ReadableStore, path: str, *, whole: bool = False) -> ArrayV2 
     array = _load(store, head + ARRAY)
     group = _load(store, head + GROUP) if array is None else None
     if array is None and group is None:
-        raise NodeNotFoundError(
-            f"no node at {path!r}: {store!r} has no key {head + 'zarr.json'!r},"
-            f" {head + ARRAY!r} or {head + GROUP!r}"
-        )
+        keys = f"{head + ARRAY!r} or {head + GROUP!r}"
+        if whole:  # as whoever comes here without a group has found out
+            keys = f"{document_key(path)!r}, {keys}"
+        raise NodeNotFoundError(f"no node at {path!r}: {store!r} has no key {keys}")
     found = _load(store, head + CONSOLIDATED) if group is not None and whole else None
     if found is not None:
         return _consolidated(found, group or {}, head)
