@@ -197,9 +197,9 @@ def _read_record(data: bytes, position: int, shift: int) -> tuple[Entry, int]:
         raise DamagedZip(f"the entry {name!r:.80} lacks its zip64 field")
     if disk:
         raise RefusedZip("it is one of several parts")
-    if seal is not None and seal != seal_of(name, flags, method, crc, packed, size):
-        raise DamagedZip(f"the entry {name!r:.80} of its directory does not match its checksum")
     key = _key_of(name, flags, made_by, unicode_name)
+    if seal is not None and seal != seal_of(key, method, crc, packed, size):
+        raise DamagedZip(f"the entry {name!r:.80} of its directory does not match its checksum")
     where = (offset + shift, made_by, date << 16 | time, attributes, extra, data[ends[1] : end])
     return Entry(name, key, flags, method, crc, packed, size, *where), end
 
@@ -266,9 +266,7 @@ def _check(entry: Entry) -> None:
 
 def _check_extents(entries: list[Entry], limit: int) -> None:
     """A member that lies in another one, or beyond the directory, is damage, or a bomb."""
-    extents = [
-        (each.offset, each.offset + HEADER.size + len(each.name) + each.packed) for each in entries
-    ]
+    extents = [(each.offset, each.offset + HEADER.size + each.packed) for each in entries]
     extents.append((limit, limit))
     extents.sort()
     for (_, end), (start, _) in pairwise(extents):
@@ -276,13 +274,15 @@ def _check_extents(entries: list[Entry], limit: int) -> None:
             raise DamagedZip("members overlap, or lie beyond the directory")
 
 
-def seal_of(name: bytes, flags: int, method: int, crc: int, packed: int, size: int) -> bytes:
+def seal_of(key: str, method: int, crc: int, packed: int, size: int) -> bytes:
     """
     The checksum of an entry, which the format itself does not have: without it a damaged name is
     another name, and its member seems absent.
+
+    It is kept by programs that copy an entry, in whichever charset they write the name.
     """
-    facts = struct.pack("<2HI2Q", flags, method, crc, packed, size)
-    return zlib.crc32(facts + name).to_bytes(4, "little")
+    facts = struct.pack("<HI2Q", method, crc, packed, size)
+    return zlib.crc32(facts + key.encode()).to_bytes(4, "little")
 
 
 def header_size(entry: Entry, header: bytes | memoryview) -> int:
@@ -294,14 +294,13 @@ def header_size(entry: Entry, header: bytes | memoryview) -> int:
 
         header: The beginning of the member; `HEADER.size` bytes and the name at least.
     """
-    if len(header) < HEADER.size + len(entry.name):
+    if len(header) < HEADER.size:
         raise DamagedZip("the archive ends within the header of the member")
     facts = HEADER.unpack_from(header)
     signature, _, flags, method, _, _, crc, packed, size, name_size, extra_size = facts
     same = (
         signature == HEADER_SIGNATURE
-        and name_size == len(entry.name)
-        and header[HEADER.size : HEADER.size + name_size] == entry.name
+        and _same_name(bytes(header[HEADER.size : HEADER.size + name_size]), flags, entry)
         and method == entry.method
         and not (flags ^ entry.flags) & ENCRYPTED
     )
@@ -314,3 +313,13 @@ def header_size(entry: Entry, header: bytes | memoryview) -> int:
     if not same:
         raise DamagedZip("the header of the member is not the one that the directory means")
     return HEADER.size + int(name_size) + int(extra_size)
+
+
+def _same_name(name: bytes, flags: int, entry: Entry) -> bool:
+    """Python's zipfile, when it appends, writes names anew in UTF-8, but only in the directory."""
+    if name == entry.name:
+        return True
+    try:
+        return name.decode("utf-8" if flags & UTF8 else "cp437") == entry.key
+    except UnicodeDecodeError:
+        return False

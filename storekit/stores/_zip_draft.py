@@ -67,9 +67,11 @@ class Draft:
         os.fsync(source.fd)
         if fresh:
             os.link(self._part, self._path)
-            os.unlink(self._part)
         else:
             os.replace(self._part, self._path)
+
+    def settle(self) -> None:
+        """Bring to the disk that the archive is another file."""
         folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

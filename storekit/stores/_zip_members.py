@@ -94,7 +94,7 @@ class Members:
             start = entry.offset + header_size(entry, header)
             self._starts[entry.offset] = start
             extra = start - name_end
-            if extra <= slack:
+            if 0 <= extra <= slack:
                 return [
                     _cut(piece, extra, last - first)
                     for piece, (first, last) in zip(pieces, spans, strict=True)

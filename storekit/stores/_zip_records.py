@@ -72,7 +72,7 @@ def _record(entry: Entry) -> bytes:
     packed, size, offset = (min(each, _WIDE) for each in sizes)
     wide = [each for each in (entry.size, entry.packed, entry.offset) if each >= _WIDE]
     extra = _field(ZIP64, struct.pack(f"<{len(wide)}Q", *wide)) if wide else b""
-    sealed = (entry.name, entry.flags, entry.method, entry.crc, entry.packed, entry.size)
+    sealed = (entry.key, entry.method, entry.crc, entry.packed, entry.size)
     extra += _field(SEAL, seal_of(*sealed)) + entry.extra
     facts = (45 if wide else 20, entry.flags, entry.method, *_halves(entry.time), entry.crc)
     lengths = (len(entry.name), len(extra), len(entry.comment))

@@ -58,6 +58,10 @@ class Writer(Shared):
         self._fresh = mode != "w"  # whether there must be no such file yet, if we know of none
         self.archive: Archive | None
         try:
+            if mode == "x" and os.path.lexists(path):
+                raise FileExistsError("there is something already")
+            if os.path.isdir(path):
+                raise IsADirectoryError("it is a directory")
             if mode == "a" and os.path.lexists(path):
                 self._source = FileSource(path)
                 self._base = _state(self._source)
@@ -180,6 +184,9 @@ class Writer(Shared):
         os.ftruncate(source.fd, write_at(source.fd, archive.end, records))
         if self._base is not None and _state_of(self.path) != self._base:
             raise ChangedMeanwhile("another program has changed the archive meanwhile")
+        # From here on nothing is written to this file any more, whatever happens: if it could not
+        # take its place, or we were interrupted, the next change makes a copy.
+        self._drafting = False
         try:
             self._draft.publish(source, fresh=self._fresh and self._base is None)
         except FileExistsError as error:
@@ -187,7 +194,8 @@ class Writer(Shared):
         source.status = os.fstat(source.fd)
         self._base = _state(source)
         self.archive, self._source = archive, source
-        self._drafting = self._changed = False
+        self._changed = False
+        self._draft.settle()
 
     def close(self) -> None:
         """Flush, and give everything back; also if that fails."""
