@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from servers.moto_server import moto as moto
 
 from storekit.stores import LocalStore, _nolinks, _tree
 

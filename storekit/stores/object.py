@@ -1,0 +1,402 @@
+"""Objects in the stores of clouds, through obstore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from storekit.errors import (
+    ConflictError,
+    ConnectionLostError,
+    InvalidKeyError,
+    KeyNotFoundError,
+    StoreError,
+    UnsupportedError,
+)
+from storekit.keys import check_key, check_prefix
+from storekit.pool import run
+from storekit.stores._capable import CapableStore
+from storekit.stores._object_client import Client, check_process
+from storekit.stores._object_errors import Report, translate
+from storekit.stores._object_names import key_of, path_of
+from storekit.stores._object_ranges import ChangedError, Piece, Request, read_ranges
+from storekit.stores.base import (
+    ConditionalStore,
+    Latency,
+    ListableStore,
+    ReadableStore,
+    WritableStore,
+)
+from storekit.typing import ByteRange, Value
+
+__all__ = ["ObjectStore"]
+
+T = TypeVar("T")
+
+_CLOUDS = {"S3", "GCS", "Azure"}
+_CONDITIONAL = {*_CLOUDS, "Memory"}
+_LATENCY = {"Memory": Latency.MEMORY, "Local": Latency.DISK}
+_STAMP = "storekit"  # the attribute that tells writes of equal values apart
+_BATCH = 1000  # objects that one request lists or erases
+_TRIES = 5  # to read parts of one version, before the whole is read
+_ANY_KIND = frozenset({ReadableStore, WritableStore, ListableStore, ConditionalStore})
+
+
+class ObjectStore(CapableStore):
+    """
+    A store of objects: S3, Google Cloud Storage, Azure, and what talks like them.
+
+    A key may be the prefix of another. Over S3, GCS, Azure and memory it is a `ConditionalStore`,
+    which refuses only to remove a key on a condition; over a directory it has no compare-and-set,
+    and over HTTP it can only be read. Several ranges of one key are read side by side, and are of
+    one version.
+
+    To tell equal values apart, whose ETag is the same in S3, each object written gets an attribute
+    ``storekit`` (in S3 the header ``x-amz-meta-storekit``). Objects of others need none.
+
+    obstore repeats requests that fail on the way: 10 times within 3 minutes if ``retry_config``
+    says nothing else. A `RetryStore` around it comes on top of that. ``Retry-After`` is not told.
+
+    A missing bucket or container is a `StoreError`. Control characters in keys are stored as rclone
+    stores them: by the symbols that Unicode has for them.
+
+    Args:
+        location: A URL such as ``s3://bucket/prefix``, or a store of obstore.
+
+        prefix: What all keys begin with, besides the prefix in the URL; with or without a slash at
+            its end.
+
+        allow_http: Whether requests may go over plain HTTP. Defaults to False.
+
+        concurrency: How many requests at once still help. Defaults to 64.
+
+        options: With a URL, for `obstore.store.from_url`: what the backend is configured by, such
+            as ``endpoint``, ``region``, ``access_key_id`` and ``secret_access_key``; and
+            ``client_options``, ``retry_config``, ``credential_provider``.
+
+    Raises:
+        ValueError: If obstore cannot make a store of that, or a parameter makes no sense.
+
+        MissingExtraError: Without obstore; the extra is ``object``.
+
+    Threads: safe. Equal are stores of one place. A pickle holds the credentials that were given, as
+    the other process needs them; no repr and no message does. In a forked process it raises
+    `UnsupportedError`, since obstore would hang there.
+    """
+
+    page_size = _BATCH
+
+    def __init__(
+        self,
+        location: Any,
+        *,
+        prefix: str = "",
+        allow_http: bool = False,
+        concurrency: int = 64,
+        **options: Any,
+    ) -> None:
+        if type(concurrency) is not int or concurrency < 1:
+            raise ValueError(f"concurrency must be an int of at least 1, found {concurrency!r}")
+        client: Client = self._backend
+        self._client, self._kind, self._url = client.client, client.kind, client.url
+        self._root = check_prefix(f"{prefix.strip('/')}/")
+        self._concurrency = concurrency
+        self.latency = _LATENCY.get(self._kind, Latency.NETWORK)
+
+    @classmethod
+    def _connect(cls, location: Any, *, allow_http: bool = False, **options: Any) -> Client:
+        options.pop("prefix", None)
+        options.pop("concurrency", None)
+        if isinstance(location, str):
+            return Client.open(location, allow_http, options)
+        if options or allow_http:
+            names = ", ".join([*options, *["allow_http"] * allow_http])
+            raise ValueError(f"options go with a URL; this store of obstore has its own: {names}")
+        return location if isinstance(location, Client) else Client(location)
+
+    @classmethod
+    def _abilities(cls, backend: Client) -> frozenset[type]:
+        if backend.kind in _CONDITIONAL:
+            return _ANY_KIND
+        if backend.kind == "Local":
+            return _ANY_KIND - {ConditionalStore}
+        return frozenset({ReadableStore})
+
+    @property
+    def concurrency(self) -> int:
+        """As it was given."""
+        return self._concurrency
+
+    @property
+    def identity(self) -> Hashable:
+        """The backend, its endpoint and the place there; of a store in memory, which one it is."""
+        where = id(self._client) if self._kind == "Memory" else self._backend.endpoint
+        return "object", self._kind, where, self._url, self._root
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _get(self, key: str) -> Value:
+        return self._ask("get", key, lambda path: memoryview(self._client.get(path).bytes()))
+
+    def _get_versioned(self, key: str) -> tuple[Value, str]:
+        def ask(path: str) -> tuple[Value, str]:
+            found = self._client.get(path)
+            return memoryview(found.bytes()), _version(found.meta, found.attributes)
+
+        return self._ask("get_versioned", key, ask)
+
+    def _getsize(self, key: str) -> int:
+        return self._meta(key, "getsize")["size"]  # type: ignore[no-any-return]
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._meta(key, "exists")
+        except KeyNotFoundError:
+            return False
+        return True
+
+    def _meta(self, key: str, op: str) -> Any:
+        """Size, tag and the like."""
+        if self._kind in _CLOUDS:
+            # A byte and not a HEAD: the answer that there is nothing says then what is missing, the
+            # key or the bucket.
+            piece = self._ask(op, key, lambda path: self._fetch(path, (0, 1)))
+            if piece is not None:
+                return piece
+        return self._ask(op, key, self._client.head)
+
+    def _fetch(self, path: str, request: Request) -> Any:
+        """
+        The metadata of an object of which a part can be read, and that part; None where the request
+        has no answer, since the object is too short or the backend knows no such requests.
+        """
+        from obstore.exceptions import GenericError, NotSupportedError
+
+        try:
+            found = self._client.get(path, options={"range": request})
+            return {**found.meta, "part": memoryview(found.bytes()), "span": found.range}
+        except NotSupportedError:
+            return None
+        except GenericError as error:
+            report = Report(error, path)
+            if report.status == 416 or not (report.status or report.kinds or report.in_the_way):
+                return None
+            raise
+
+    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
+        gap = int(self.request_cost) if self.latency is Latency.NETWORK else 0
+
+        def fetch(requests: Sequence[Request], strict: bool) -> list[Piece]:
+            pieces: list[Any] = [None] * len(requests)
+
+            def work(batch: Iterable[tuple[int, Request]]) -> None:
+                for place, request in batch:
+                    pieces[place] = self._piece(key, request, strict)
+
+            run(
+                enumerate(requests),
+                work,
+                clock=self.clock,
+                workers=min(len(requests), self._concurrency),
+                crew=self._concurrency,
+            )
+            return pieces
+
+        for _ in range(_TRIES):
+            try:
+                return read_ranges(ranges, gap, fetch)
+            except ChangedError:
+                continue
+        return super()._get_ranges(key, ranges)
+
+    def _piece(self, key: str, request: Request, strict: bool) -> Piece:
+        op = "get_partial_values"
+        meta = self._ask(op, key, lambda path: self._fetch(path, request))
+        if meta is None:
+            meta = self._ask(op, key, self._client.head)
+            if strict:
+                if meta["size"] >= request[1]:  # type: ignore[index]
+                    text = f"no answer to a request for the range {request}"
+                    raise StoreError(text, store=self, op=op, key=key)
+                raise ChangedError
+            return Piece(memoryview(b""), 0, meta["size"], _tag(meta))
+        first, last = meta["span"]
+        if len(meta["part"]) != last - first:
+            text = f"{len(meta['part'])} bytes came of {last - first}"
+            raise ConnectionLostError(text, store=self, op=op, key=key)
+        return Piece(meta["part"], first, meta["size"], _tag(meta))
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _set(self, key: str, value: Value) -> None:
+        self._ask("set", key, lambda path: self._put(path, value, "overwrite", uuid4().hex))
+
+    def _put(self, path: str, value: Value, mode: Any, stamp: str) -> Any:
+        attributes = {_STAMP: stamp} if self._kind in _CONDITIONAL else None
+        if self._kind == "Memory" and type(value) is not bytes:
+            value = bytes(value)  # it would keep the buffer of the caller
+        return self._client.put(path, value, mode=mode, attributes=attributes)
+
+    def _compare_and_set(
+        self, key: str, value: Value | None, expected_version: str | None
+    ) -> str | None:
+        op = "compare_and_set"
+        # Equal values have one ETag in S3: what the backend compares is not enough there.
+        if value is None or (self._kind == "S3" and expected_version is not None):
+            if self._version(key) != expected_version:
+                self._refuse(key)
+            if value is None:
+                if expected_version is not None:
+                    text = "obstore cannot remove a key on the condition that it has a version"
+                    raise UnsupportedError(text, store=self, op=op, key=key)
+                return None
+        new, stamp, mode = value, uuid4().hex, _mode(expected_version)
+        if mode is None:
+            self._refuse(key)
+        try:
+            put = self._ask(op, key, lambda path: self._put(path, new, mode, stamp))
+        except ConflictError:
+            # obstore may have repeated a request that was carried out, but whose answer got lost.
+            current = self._version(key)
+            if current is not None and current.startswith(stamp):
+                return current
+            raise
+        return _version(put, {_STAMP: stamp})
+
+    def _refuse(self, key: str) -> None:
+        text = f"{key!r} has another version, or is absent"
+        raise ConflictError(text, store=self, op="compare_and_set", key=key)
+
+    def _version(self, key: str) -> str | None:
+        def ask(path: str) -> str:
+            found = self._client.get(path, options={"head": True})
+            return _version(found.meta, found.attributes)
+
+        try:
+            return self._ask("get_versioned", key, ask)
+        except KeyNotFoundError:
+            return None
+
+    def _erase(self, key: str) -> None:
+        self._erase_all([key], "erase")
+
+    def _erase_values(self, keys: Sequence[str]) -> None:
+        self._erase_all(list(dict.fromkeys(keys)), "erase_values")
+
+    def _erase_all(self, keys: Sequence[str], op: str) -> None:
+        for start in range(0, len(keys), _BATCH):
+            batch = keys[start : start + _BATCH]
+            paths = [self._root + path_of(key) for key in batch]
+            try:
+                self._translated(op, batch[0], ",".join(paths), partial(self._client.delete, paths))
+            except KeyNotFoundError:  # backends without a request for several stop there
+                if len(batch) > 1:
+                    for key in batch:
+                        self._erase_all([key], op)
+
+    # --- listing ----------------------------------------------------------------------------------
+
+    def _list_prefix(self, prefix: str) -> list[str]:
+        def ask(path: str) -> list[tuple[str, int]]:
+            pages = self._client.list(path.rstrip("/") or None, chunk_size=_BATCH)
+            return [(found["path"], found["size"]) for page in pages for found in page]
+
+        try:
+            found = self._ask("list_prefix", prefix, ask)
+        except KeyNotFoundError:  # where the prefix leads through a file
+            return []
+        markers = self._markers([path for path, size in found if not size])
+        return self._keys((path for path, _ in found if path not in markers), prefix)
+
+    def _list_dir(self, prefix: str) -> list[str]:
+        if self._kind == "Local":  # shows directories that hold nothing
+            return list(super()._list_dir(prefix))
+        found = self._ask("list_dir", prefix, self._level)
+        names = self._keys((entry["path"] for entry in found["objects"]), prefix)
+        return names + [f"{name}/" for name in self._keys(found["common_prefixes"], prefix)]
+
+    def _level(self, path: str) -> Any:
+        return self._client.list_with_delimiter(path.rstrip("/") or None)
+
+    def _markers(self, paths: Sequence[str]) -> set[str]:
+        """
+        Which of the paths of empty objects end with a slash in truth: others mark directories so.
+
+        obstore shows them without the slash, but keeps them apart in a listing of one level.
+        """
+        markers = set(paths) if self._kind in _CLOUDS else set()
+        for parent in {path[: path.rfind("/") + 1] for path in markers}:
+            key = key_of(parent.removeprefix(self._root))
+            level = self._translated("list_prefix", key, parent, partial(self._level, parent))
+            markers.difference_update(
+                entry["path"] for entry in level["objects"] if entry["path"] + "/" != parent
+            )
+        return markers
+
+    def _keys(self, paths: Iterable[str], prefix: str) -> list[str]:
+        """The keys of paths; what cannot be one, or is not under the prefix, is not ours."""
+        keys = []
+        for path in paths:
+            key = key_of(path.removeprefix(self._root))
+            try:
+                check_key(key)
+            except InvalidKeyError:
+                continue
+            if key.startswith(prefix) and path.startswith(self._root):
+                keys.append(key)
+        return keys
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def _ask(self, op: str, key: str, request: Callable[[str], T]) -> T:
+        """Make a request for a key or prefix, with its path."""
+        path = self._root + path_of(key)
+        return self._translated(op, key, path, lambda: request(path))
+
+    def _translated(self, op: str, key: str, path: str, request: Callable[[], T]) -> T:
+        """Make a request whose errors become ours."""
+        from obstore.exceptions import BaseError
+
+        check_process(self, op, key)
+        try:
+            return request()
+        except (BaseError, OSError, NotImplementedError, ValueError) as error:
+            secrets = self._backend.secrets
+            # Its text may show what must not be shown, so it is not the cause.
+            raise translate(error, store=self, op=op, key=key, path=path, secrets=secrets) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _make, (self._declared, self._backend, self._root, self._concurrency)
+
+    def __repr__(self) -> str:
+        joint = "/" if self._root and not self._url.endswith("/") else ""
+        shown = f"{self._url}{joint}{self._root}"
+        endpoint = f", endpoint={self._backend.endpoint!r}" if self._backend.endpoint else ""
+        return f"{self._declared.__name__}({shown!r}{endpoint})"
+
+
+def _make(declared: Any, client: Client, prefix: str, concurrency: int) -> ObjectStore:
+    store: ObjectStore = declared(client, prefix=prefix, concurrency=concurrency)
+    return store
+
+
+def _version(meta: Any, attributes: Any) -> str:
+    parts = attributes.get(_STAMP), meta.get("version"), meta.get("e_tag")
+    return " ".join(part or "-" for part in parts)
+
+
+def _mode(version: str | None) -> Any:
+    """How obstore is told which version must be there; None if the text is no version."""
+    if version is None:
+        return "create"
+    parts = version.split(" ", 2)
+    if len(parts) != 3:
+        return None
+    told = {"version": parts[1], "e_tag": parts[2]}
+    return {name: part for name, part in told.items() if part != "-"}
+
+
+def _tag(meta: Any) -> object:
+    return meta.get("e_tag") or meta.get("last_modified")
