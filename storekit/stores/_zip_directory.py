@@ -267,11 +267,9 @@ def _check(entry: Entry) -> None:
 def _check_extents(entries: list[Entry], limit: int) -> None:
     """A member that lies in another one, or beyond the directory, is damage, or a bomb."""
     extents = [(each.offset, each.offset + HEADER.size + each.packed) for each in entries]
-    extents.append((limit, limit))
     extents.sort()
-    for (_, end), (start, _) in pairwise(extents):
-        if end > start:
-            raise DamagedZip("members overlap, or lie beyond the directory")
+    if (extents and extents[-1][1] > limit) or any(a[1] > b[0] for a, b in pairwise(extents)):
+        raise DamagedZip("members overlap, or lie beyond the directory")
 
 
 def seal_of(key: str, method: int, crc: int, packed: int, size: int) -> bytes:

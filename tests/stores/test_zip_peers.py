@@ -187,21 +187,21 @@ class TestInfoZip:
     def test_zip_is_read_and_reads(self, tmp_path: Path) -> None:
         """What `zip` writes is read; what it changes in our archive is found, the rest stays."""
         path = tmp_path / "a.zip"
-        for key, value in FIELDS.items():
+        theirs = {key: value for key, value in FIELDS.items() if key.isascii()}
+        for key, value in theirs.items():
             (tmp_path / "in" / key).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "in" / key).write_bytes(value)
-        env = {**os.environ, "LC_ALL": "C.UTF-8"}
-        run = ["zip", "-qr", "-UN=UTF8", path, "."]
-        subprocess.run(run, cwd=tmp_path / "in", check=True, env=env, timeout=20)
-        assert contents(ZipStore(path)) == FIELDS
+        run = ["zip", "-qr", path, "."]
+        subprocess.run(run, cwd=tmp_path / "in", check=True, timeout=20)
+        assert contents(ZipStore(path)) == theirs
         path.unlink()
         with ZipStore(path, "w") as store:
-            store.set_values([("c", b"old"), ("stays", b"1")])
-        subprocess.run(run, cwd=tmp_path / "in", check=True, env=env, timeout=20)
-        assert contents(ZipStore(path)) == FIELDS | {"stays": b"1"}
+            store.set_values([("c", b"old"), ("ü", b"1")])
+        subprocess.run(run, cwd=tmp_path / "in", check=True, timeout=20)
+        assert contents(ZipStore(path)) == theirs | {"ü": b"1"}
         subprocess.run(["zip", "-qd", path, "c"], check=True, timeout=20)
-        left = {key: value for key, value in FIELDS.items() if key != "c"}
-        assert contents(ZipStore(path)) == left | {"stays": b"1"}
+        del theirs["c"]
+        assert contents(ZipStore(path)) == theirs | {"ü": b"1"}
 
     def test_encrypted_members_are_refused(self, tmp_path: Path) -> None:
         """A member that `zip` has encrypted is listed, and neither read nor moved."""
