@@ -97,6 +97,29 @@ But each of their chunks is a `.b2nd` file.
 
 Groups, attributes and consolidated metadata pass both ways between storekit and zarr-python;
 tensorstore opens the arrays in them.
+
+## Zarr v2
+
+Hierarchies of Zarr v2 are read, and never written: see
+[Read Zarr v2](../how-to/read-zarr-v2.md). What zarr-python 3.1.6, tensorstore 0.1.86 and numcodecs
+0.16.6 write is read bit by bit in every test run (`tests/nodes/test_v2_*.py`).
+
+| part of v2 | read | not read |
+| --- | --- | --- |
+| numbers of either order | `b1`, `i1` to `i8`, `u1` to `u8`, `f2` to `f8`, `c8`, `c16` | others |
+| times, text, bytes | `M8`, `m8`, `S`, `U`, `V` | |
+| records | of these, nested, in mixed byte orders | fields with a shape |
+| objects, that is `O` | `vlen-utf8`, `vlen-bytes`, `categorize` | others; `pickle` never |
+| compressors | none, `blosc`, `zlib`, `gzip`, `zstd`, `bz2`, `lzma` | others |
+| the same with numcodecs | `lz4` | |
+| filters | every compressor, `categorize`, `bitround` | others |
+| the same with numcodecs | `delta`, `fixedscaleoffset`, `quantize`, `astype` | |
+| | `packbits`, `shuffle`, `fletcher32`, `crc32`, `crc32c`, `adler32` | |
+| layout | orders `C` and `F`, separators `.` and `/` | |
+| hierarchies | attributes, `.zmetadata`, `_ARRAY_DIMENSIONS` | nodes of v3 within v2 |
+
+zarr-python and storekit differ where a fill value is the number 0 and the elements are text: there
+it gives `"0"`, here the empty text.
 """
 
 

@@ -49,11 +49,8 @@ def tree(**more: bytes) -> dict[str, bytes]:
 
 def whole(values: dict[str, bytes]) -> dict[str, bytes]:
     """The same with all documents in one, which alone is left of them."""
-    metadata = {
-        key: json.loads(value)
-        for key, value in values.items()
-        if key.rpartition("/")[2][:2] == ".z"
-    }
+    keys = [key for key in values if key.rpartition("/")[2].startswith(".z")]
+    metadata = {key: json.loads(values[key]) for key in keys}
     rest = {key: value for key, value in values.items() if key not in metadata}
     document = {"zarr_consolidated_format": 1, "metadata": metadata}
     return {**rest, ".zgroup": GROUP, ".zmetadata": json.dumps(document).encode()}

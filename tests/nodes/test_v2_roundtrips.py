@@ -67,11 +67,10 @@ def same(ours: Any, theirs: Any) -> None:
         for name in ours.dtype.names:
             same(np.ascontiguousarray(ours[name]), np.ascontiguousarray(theirs[name]))
         return
-    whole = np.ascontiguousarray(theirs)
-    if ours.dtype.isnative and whole.dtype.byteorder == ">":
-        whole = whole.view(f"V{whole.itemsize}").view("u1")
-        unit = ours.itemsize // (2 if ours.dtype.kind == "c" else 1)
-        unit = 4 if ours.dtype.kind == "U" else unit
+    # By the bytes alone, because numpy does not always swap those of times.
+    whole = np.frombuffer(theirs.tobytes(), "u1")
+    if theirs.dtype.byteorder == ">":
+        unit = 4 if ours.dtype.kind == "U" else ours.itemsize // (1 + (ours.dtype.kind == "c"))
         whole = whole.reshape(-1, unit)[:, ::-1]
     assert ours.tobytes() == whole.tobytes()
 

@@ -83,10 +83,10 @@ class _Streams(V2Codec):
                 content = self._content(stream, rest, room)
             except CodecError:
                 raise
-            except Exception:
+            except Exception as error:  # bz2 has an OSError for it, which a store may raise, too
                 if contents:
                     break
-                raise
+                raise CodecError(str(error), codec=self.name) from error
             contents.append(content)
             room -= len(content)
             rest = stream.unused_data
