@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from storekit.stores._key_tree import KeyTree
-from storekit.stores._zip_directory import TAIL, DamagedZip, Entry, find_end, read_directory
+from storekit.stores._zip_directory import DamagedZip, Entry, read_directory
+from storekit.stores._zip_end import TAIL, find_end
 from storekit.stores._zip_members import Members
 from storekit.stores._zip_source import Source
 

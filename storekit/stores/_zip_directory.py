@@ -1,5 +1,5 @@
 """
-What a zip archive says about itself: the end of it, the central directory, the headers of members.
+What a zip archive says about its members: in the central directory, and in the headers.
 
 Bytes in, facts out; no I/O. The rules are those of APPNOTE.TXT 6.3.10. Whatever two readers might
 understand differently is refused.
@@ -19,45 +19,32 @@ from storekit.keys import check_key
 __all__ = [
     "DEFLATED",
     "ENCRYPTED",
-    "END",
     "HEADER",
     "HEADER_SIGNATURE",
-    "LOCATOR",
     "PATCHED",
     "RECORD",
     "SEAL",
     "STORED",
     "STREAMED",
-    "TAIL",
     "UTF8",
     "ZIP64",
-    "ZIP64_END",
     "DamagedZip",
-    "End",
     "Entry",
     "RefusedZip",
-    "find_end",
     "header_size",
     "read_directory",
     "seal_of",
 ]
 
-END = struct.Struct("<4s4H2IH")
-LOCATOR = struct.Struct("<4sIQI")
-ZIP64_END = struct.Struct("<4sQ2H2I4Q")
 RECORD = struct.Struct("<4s6H3I5H2I")
 HEADER = struct.Struct("<4s5H3I2H")
 HEADER_SIGNATURE = b"PK\3\4"
-TAIL = END.size + 0xFFFF + LOCATOR.size + ZIP64_END.size
-"""So many bytes at the end of an archive are sure to have all that stands behind the directory."""
-
 STORED, DEFLATED = 0, 8
 ENCRYPTED, STREAMED, UTF8 = 1 << 0 | 1 << 6 | 1 << 13, 1 << 3, 1 << 11  # flags of a member
 PATCHED = 1 << 5
 ZIP64, UNICODE_NAME, SEAL = 0x0001, 0x7075, 0x6B73  # kinds of extra fields; the last is our own
 _DOS = {0, 6, 10, 11, 14}  # systems on which a backslash separates
 _INFLATION = 1032  # bytes that one byte of deflate can become, at most
-_MAX_RECORD = RECORD.size + 3 * 0xFFFF
 
 
 class DamagedZip(Exception):  # noqa: N818 - becomes a StoreError, which says where
@@ -66,16 +53,6 @@ class DamagedZip(Exception):  # noqa: N818 - becomes a StoreError, which says wh
 
 class RefusedZip(Exception):  # noqa: N818
     """The archive, or a member of it, needs what is not done here."""
-
-
-class End(NamedTuple):
-    """What the end of an archive says; offsets as they are written there."""
-
-    entries: int
-    size: int  # of the directory
-    offset: int  # of the directory
-    behind: int  # bytes from the end of the directory to the end of the file
-    comment: bytes
 
 
 class Entry(NamedTuple):
@@ -94,57 +71,6 @@ class Entry(NamedTuple):
     attributes: int
     extra: bytes = b""
     comment: bytes = b""
-
-
-def find_end(tail: bytes) -> End:
-    """
-    Read the end of an archive from its last bytes.
-
-    Args:
-        tail: `TAIL` bytes, or more, or the whole archive.
-    """
-    found = list(_ends(tail))
-    if len(found) != 1:
-        raise DamagedZip(
-            "its comment can be taken for another directory"
-            if found
-            else "it does not end as a zip archive: it is none, or was cut off"
-        )
-    start = found[0]
-    _, disk, directory_disk, count_here, count, size, offset, _ = END.unpack_from(tail, start)
-    comment = bytes(tail[start + END.size :])
-    written = (disk, directory_disk, count_here, count, size, offset)
-    if start >= LOCATOR.size and tail[start - LOCATOR.size :][:4] == b"PK\6\7":
-        start -= LOCATOR.size
-        _, locator_disk, position, disks = LOCATOR.unpack_from(tail, start)
-        start -= ZIP64_END.size
-        if start < 0 or tail[start : start + 4] != b"PK\6\6":
-            raise DamagedZip("the end of zip64 is not where it should be")
-        _, length, _, _, *wide = ZIP64_END.unpack_from(tail, start)
-        for narrow, full, limit in zip(written, wide, [0xFFFF] * 4 + [0xFFFFFFFF] * 2, strict=True):
-            if narrow not in (full, limit):
-                raise DamagedZip("the two ends, with and without zip64, contradict each other")
-        disk, directory_disk, count_here, count, size, offset = wide
-        if length != ZIP64_END.size - 12 or position != offset + size:
-            raise DamagedZip("the end of zip64 is not where it should be")
-        if locator_disk or disks > 1:
-            raise RefusedZip("it is one of several parts")
-    if disk or directory_disk or count_here != count:
-        raise RefusedZip("it is one of several parts")
-    if not count * RECORD.size <= size <= count * _MAX_RECORD:
-        raise DamagedZip(f"a directory of {size} bytes cannot have {count} entries")
-    return End(count, size, offset, len(tail) - start, comment)
-
-
-def _ends(tail: bytes) -> Iterator[int]:
-    """Where the last record of an archive may begin: its comment reaches just to the end."""
-    start = tail.find(b"PK\5\6", max(len(tail) - END.size - 0xFFFF, 0))
-    while start >= 0:
-        if start + END.size <= len(tail):
-            comment = END.unpack_from(tail, start)[-1]
-            if start + END.size + comment == len(tail):
-                yield start
-        start = tail.find(b"PK\5\6", start + 1)
 
 
 def read_directory(data: bytes, count: int, shift: int, limit: int) -> list[Entry]:

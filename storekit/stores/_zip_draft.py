@@ -7,6 +7,7 @@ import os
 import weakref
 from contextlib import suppress
 
+from storekit.errors import StoreError
 from storekit.keys import RESERVED
 from storekit.stores._zip_source import FileSource
 from storekit.typing import Value
@@ -32,7 +33,7 @@ class Draft:
         path: Of the archive, without links.
 
     Raises:
-        BlockingIOError: If another writes it.
+        StoreError: If another writes it.
     """
 
     def __init__(self, path: str) -> None:
@@ -44,7 +45,10 @@ class Draft:
         lock = os.path.join(folder, f"{RESERVED}{name}.lock")
         self._folder = folder
         self.pid = os.getpid()
-        descriptor = _lock(lock)
+        try:
+            descriptor = _lock(lock)
+        except BlockingIOError as error:
+            raise StoreError(f"another store writes the archive {path!r}") from error
         self.close = weakref.finalize(self, _release, descriptor, (self._part, lock), self.pid)
 
     def begin(self, base: FileSource | None, length: int) -> FileSource:

@@ -6,18 +6,16 @@ import struct
 from collections.abc import Iterable
 
 from storekit.stores._zip_directory import (
-    END,
     HEADER,
     HEADER_SIGNATURE,
-    LOCATOR,
     RECORD,
     SEAL,
     UTF8,
     ZIP64,
-    ZIP64_END,
     Entry,
     seal_of,
 )
+from storekit.stores._zip_end import END, LOCATOR, ZIP64_END
 
 __all__ = ["directory", "header", "new_entry"]
 

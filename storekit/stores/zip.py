@@ -266,7 +266,7 @@ class ZipStore(_Base):
     def _attempt(self, op: str, key: str | None, do: Callable[..., T], *arguments: Any) -> T:
         try:
             return do(*arguments)
-        except StoreError:  # of the other store; some are OSErrors
+        except StoreError:  # of the store below, say; some are OSErrors
             raise
         except _FAILURES as error:
             self._fail(error, op, key)
@@ -274,9 +274,7 @@ class ZipStore(_Base):
     def _fail(self, error: Exception, op: str, key: str | None) -> NoReturn:
         kind = next((_KINDS[each] for each in _KINDS if isinstance(error, each)), StoreError)
         text = str(error)
-        if isinstance(error, BlockingIOError):
-            text = "another store writes the archive"
-        elif isinstance(error, OSError) and error.errno == errno.EROFS:
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
             kind = ReadOnlyError
         elif isinstance(error, DamagedZip):
             text = f"damaged: {text}"

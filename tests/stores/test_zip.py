@@ -383,6 +383,11 @@ class TestObjects:
         with pytest.raises(StoreError, match="closed"):
             store.get("a")
 
+    def test_a_pickle_of_a_writing_store_is_refused_elsewhere(self, path: Path) -> None:
+        """Another process does not get a store that writes, as long as this one writes."""
+        with ZipStore(path, "w") as store:
+            run_processes("spawn", find_it_taken, (pickle.dumps(store),))
+
     @pytest.mark.parametrize("method", ["spawn", "fork"])
     def test_other_processes_read(self, path: Path, method: str) -> None:
         """A store that reads works in other processes."""
@@ -411,3 +416,9 @@ def read_whole(store: Any, key: str, value: bytes) -> None:
     """Read a value, and end with an error if it is another one."""
     if bytes(store.get(key)) != value:
         sys.exit(1)
+
+
+def find_it_taken(data: bytes) -> None:
+    """Restore a store, and end with an error if that is possible."""
+    with pytest.raises(StoreError, match="another store writes"):
+        pickle.loads(data)

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from storekit.errors import KeyNotFoundError, StoreError, UnsupportedError
 from storekit.stores import MemoryStore
-from storekit.stores._zip_directory import END, HEADER, LOCATOR, RECORD, ZIP64_END
+from storekit.stores._zip_directory import HEADER, RECORD
+from storekit.stores._zip_end import END, LOCATOR, ZIP64_END
 from storekit.stores.zip import ZipStore
 
 FIELDS = {
