@@ -25,6 +25,7 @@ from storekit.errors import (
 from storekit.stores import LocalStore, MemoryStore, Store, WrapperStore, WritableStore
 from storekit.stores.zip import ZipStore
 from storekit.testing import StoreContract
+from storekit.testing.laws.common import run_at_once
 
 
 def restored(store: Store) -> Any:
@@ -422,3 +423,34 @@ def find_it_taken(data: bytes) -> None:
     """Restore a store, and end with an error if that is possible."""
     with pytest.raises(StoreError, match="another store writes"):
         pickle.loads(data)
+
+
+def test_readers_do_not_notice_what_a_writer_does(path: Path) -> None:
+    """While values are replaced, published and compacted, each read gives a value as written."""
+    valid = {
+        f"k{number}": {bytes([number, turn]) * 3000 for turn in range(9)} for number in range(4)
+    }
+    store = ZipStore(path, "w", level=1)
+    store.set_values((key, min(values)) for key, values in valid.items())
+    store.flush()
+
+    def write() -> None:
+        for turn in range(9):
+            for number in range(4):
+                store.set(f"k{number}", bytes([number, turn]) * 3000)
+            if turn % 2:
+                store.compact()
+            else:
+                store.flush()
+
+    def read() -> None:
+        for _ in range(60):
+            for key, values in valid.items():
+                assert bytes(store.get(key)) in values
+                (part,) = store.get_partial_values([(key, 100, 2)])
+                assert part[0] == int(key[1])
+            assert store.list() == sorted(valid)
+            assert ZipStore(path).list() == sorted(valid)
+
+    run_at_once(write, read, read)
+    store.close()
