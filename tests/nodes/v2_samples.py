@@ -86,6 +86,8 @@ def written(
     head = f"{path}/" if path else ""
     steps = [*(filters or ()), *([compressor] if compressor else [])]
     codecs = [numcodecs.get_codec(dict(step)) for step in steps]
+    if not data.dtype.hasobject:
+        data = data.view(f"V{data.dtype.itemsize}")  # of which numpy moves the bytes as they are
     grid = [range(-(-n // c)) for n, c in zip(data.shape, chunks, strict=True)]
     for place in itertools.product(*grid):
         chunk = np.zeros(chunks, data.dtype)
