@@ -110,23 +110,17 @@ def _read_record(data: bytes, position: int, shift: int) -> tuple[Entry, int]:
     if end > len(data):
         raise DamagedZip("an entry of its directory is cut off")
     name, extra = data[start : ends[0]], data[ends[0] : ends[1]]
-    seal = unicode_name = None
-    if extra:
-        fields = dict(_fields(extra))
-        packed, size, offset, disk = _widen(fields.pop(ZIP64, b""), packed, size, offset, disk)
-        seal = fields.pop(SEAL, None)
-        unicode_name = fields.get(UNICODE_NAME)
-        extra = b"".join(
-            struct.pack("<2H", kind, len(field)) + field for kind, field in fields.items()
-        )
-    elif 0xFFFFFFFF in (packed, size, offset) or disk == 0xFFFF:
-        raise DamagedZip(f"the entry {name!r:.80} lacks its zip64 field")
+    fields = dict(_fields(extra)) if extra else {}
+    wide, seal = fields.pop(ZIP64, b""), fields.pop(SEAL, None)
+    if 0xFFFFFFFF in (packed, size, offset) or disk == 0xFFFF:
+        packed, size, offset, disk = _widen(wide, packed, size, offset, disk)
     if disk:
         raise RefusedZip("it is one of several parts")
-    key = _key_of(name, flags, made_by, unicode_name)
+    key = _key_of(name, flags, made_by, fields.get(UNICODE_NAME))
     if seal is not None and seal != seal_of(key, method, crc, packed, size):
         raise DamagedZip(f"the entry {name!r:.80} of its directory does not match its checksum")
-    where = (offset + shift, made_by, date << 16 | time, attributes, extra, data[ends[1] : end])
+    rest = b"".join(struct.pack("<2H", kind, len(each)) + each for kind, each in fields.items())
+    where = (offset + shift, made_by, date << 16 | time, attributes, rest, data[ends[1] : end])
     return Entry(name, key, flags, method, crc, packed, size, *where), end
 
 
@@ -165,7 +159,7 @@ def _widen(field: bytes, packed: int, size: int, offset: int, disk: int) -> tupl
 def _key_of(name: bytes, flags: int, made_by: int, unicode_name: bytes | None) -> str:
     """The name as a key; nothing in an archive is left out silently, so others are refused."""
     try:
-        key = name.decode("utf-8" if flags & UTF8 else "cp437")
+        key = name.decode("utf-8" if flags & UTF8 or name.isascii() else "cp437")
         # Info-ZIP leaves names in the local charset, and adds this.
         if unicode_name and unicode_name[:5] == struct.pack("<BI", 1, zlib.crc32(name)):
             key = unicode_name[5:].decode()

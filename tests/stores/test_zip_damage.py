@@ -282,6 +282,7 @@ def test_contradictions_are_refused(tmp_path: Path, data: bytes) -> None:
 MEMBERS = {
     "another name": member(b"a", b"1", local=b"b"),
     "another sum": member(b"a", b"1", crc=5),
+    "another sum, deflated": member(b"a", b"1" * 3000, deflate=True, crc=5),
     "longer than said": member(b"a", b"1" * 3000, deflate=True) | {"size": 2999},
     "shorter than said": member(b"a", b"1" * 3000, deflate=True) | {"size": 3001},
     "bytes behind the stream": member(b"a", b"1" * 3000, deflate=True),
