@@ -10,9 +10,9 @@ from typing import Any
 import numcodecs
 import numpy as np
 import pytest
+from array_layouts import eager
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from array_layouts import eager
 from index_samples import index_expressions, orthogonal, outer
 from numpy.testing import assert_array_equal
 from v2_samples import base64_of, by_zarr, documents, sample, stored, written
