@@ -7,7 +7,7 @@ from functools import cache
 from types import new_class
 from typing import TYPE_CHECKING, Any, Self
 
-from storekit.stores._forward import refusing
+from storekit.stores._forward import Compares, Lists, Reads, Writes, refusing
 from storekit.stores.base import (
     ConditionalStore,
     ListableStore,
@@ -21,7 +21,7 @@ __all__ = ["CapableStore"]
 # What such a store can do shows when it is made. Type checkers do not know, and let it do all.
 if TYPE_CHECKING:
 
-    class _Base(ConditionalStore, ListableStore):
+    class _Base(Reads, Writes, Lists, Compares):
         """All that such a store may be."""
 
 else:

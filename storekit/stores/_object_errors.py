@@ -21,6 +21,7 @@ from storekit.errors import (
 
 __all__ = ["Report", "translate"]
 
+_SIGNS = re.compile(r"status code|<Code>|os error|kind: ")  # what is looked for, by its beginning
 _STATUS = re.compile(r"status code: (\d{3})")
 _NO_CONTAINER = re.compile(r"<Code>(NoSuchBucket|ContainerNotFound|NoSuchContainer)</Code>")
 _KIND = re.compile(r"kind: (\w+)")
@@ -62,7 +63,7 @@ class Report:
 
     def __init__(self, error: BaseException, path: str) -> None:
         text = str(error)
-        self._plain = text.replace(path, "") if path else text
+        self._plain = text.replace(path, "") if _SIGNS.search(path) else text
         self.message = text.partition("\n\nDebug source")[0]
         self.name = type(error).__name__
         found = _STATUS.search(self._plain)

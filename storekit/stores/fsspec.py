@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -302,12 +303,12 @@ class FsspecStore(CapableStore):
             return
         from fsspec.asyn import sync
 
+        def request(fs: Any, _: str, paths: Sequence[str]) -> None:
+            sync(fs.loop, fs._bulk_delete, paths)
+
         for start in range(0, len(keys), _BATCH):
             paths = [self._base + path_of(key) for key in keys[start : start + _BATCH]]
-            request: Callable[[Any, str], Any] = lambda fs, _, paths=paths: sync(  # noqa: E731
-                fs.loop, fs._bulk_delete, paths
-            )
-            self._ask("erase_values", keys[start], request)
+            self._ask("erase_values", keys[start], partial(request, paths=paths))
         self._system.fs.invalidate_cache()
 
     def _eraser(self, op: str) -> Callable[[Iterable[str]], None]:
