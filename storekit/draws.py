@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from itertools import count
+from operator import index
+from typing import SupportsIndex
 
 __all__ = ["Draws"]
 
@@ -18,11 +20,16 @@ class Draws:
     Args:
         seed: Other seeds, other numbers.
 
+    Raises:
+        ValueError: If the seed is no int.
+
     Threads: safe. Remembers each name, which is a few hundred bytes for each.
     """
 
     def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+        if isinstance(seed, bool) or not isinstance(seed, SupportsIndex):
+            raise ValueError(f"seed must be an int, found {seed!r}")
+        self.seed = index(seed)
         self._uses: dict[tuple[object, ...], count[int]] = {}
 
     def uniform(self, *name: object) -> float:

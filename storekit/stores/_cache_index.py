@@ -187,17 +187,33 @@ class Index:
                 self._remove(entry)
         return gone
 
-    def end(self, keys: Iterable[str], prefix: str | None, sure: bool = True) -> None:
+    def end(
+        self,
+        keys: Iterable[str],
+        prefix: str | None,
+        *,
+        done: bool = False,
+        arriving: bool = False,
+    ) -> None:
         """
-        Keep again what is read of these keys from now on; or, if the change may still arrive, after
-        the next one of these keys that ends surely.
+        Keep again what is read of these keys from now on, unless a change of them may still arrive.
+
+        Args:
+            keys: Of the change.
+
+            prefix: Of the change.
+
+            done: Whether it succeeded, and ends all doubt; one that was refused ends none.
+
+            arriving: Whether it got lost, and may still arrive: a doubt.
         """
         with self._lock:
             _count_down(self._changing, keys)
             prefixes = () if prefix is None else (prefix,)
             _count_down(self._sweeping, prefixes)
-            if not sure:
+            if arriving:
                 self._unsure.update(keys, prefixes)
+            if not done:
                 return
             self._unsure.difference_update(keys)
             if prefix is not None:

@@ -13,7 +13,7 @@ from storekit.keys import resolve_range
 from storekit.stores._cache_entries import CacheStats, Entry, Flight, Question
 from storekit.stores._cache_index import Index
 from storekit.stores._changes import is_change
-from storekit.stores._limits import check_limit
+from storekit.stores._checks import check_flag, check_limit
 from storekit.stores.base import ReadableStore, Store, WritableStore
 from storekit.stores.memory import MemoryStore
 from storekit.stores.wrapper import Call, WrapperStore
@@ -41,8 +41,9 @@ class CacheStore(WrapperStore):
     A change, also one that fails, forgets all that is kept of its keys before it begins. Until it
     has ended these keys are read from the inner store; what is read, or was being read when it
     began, is not kept. After a change that got lost on the way, and may still arrive, they are not
-    kept until another change of them has succeeded. Changes that do not go through this object are
-    not noticed; `clear` forgets everything.
+    kept until another change of them has succeeded; what arrives later than that is not noticed, so
+    a `TimeoutStore` belongs outside. Changes that do not go through this object are not noticed,
+    either; `clear` forgets everything.
 
     Threads that miss the same thing at the same time make one call of the inner store. If that
     fails, those who waited for it get the error if the key is absent; otherwise one of them asks
@@ -67,9 +68,11 @@ class CacheStore(WrapperStore):
         negative: Whether to keep also that a key is absent.
 
     Raises:
-        TypeError: If `cache` is no store that can be read and written.
+        TypeError: If `cache` is no store that can be read and written, `policy` no function or
+            `negative` neither True nor False.
 
-        ValueError: If `max_bytes` is negative or no int, or `cache` holds the data itself.
+        ValueError: If `max_bytes` is negative or no int, or entries in `cache` would lie among the
+            data.
 
     Threads: as safe as the two stores. No lock is held while one of them is asked.
 
@@ -87,11 +90,12 @@ class CacheStore(WrapperStore):
         negative: bool = False,
     ) -> None:
         super().__init__(store)
-        self.cache: Any = _checked(MemoryStore() if cache is None else cache, store)
-        self.max_bytes = check_limit("max_bytes", max_bytes)
-        self.policy = policy
-        self.negative = bool(negative)
         self._prefix = f"cache-{uuid4().hex}/"
+        self.cache: Any = _checked(MemoryStore() if cache is None else cache, store, self._prefix)
+        self.max_bytes = check_limit("max_bytes", max_bytes)
+        if policy is not None and not callable(policy):
+            raise TypeError(f"policy must be a function, found {policy!r}")
+        self.policy, self.negative = policy, check_flag("negative", negative)
         self._index = Index(self.max_bytes)
 
     @property
@@ -102,7 +106,7 @@ class CacheStore(WrapperStore):
     def clear(self) -> None:
         """Forget everything that is kept, also what is just being read."""
         gone = self._index.begin((), "")
-        self._index.end((), "")
+        self._index.end((), "", done=True)
         self._discard(gone)
 
     def close(self) -> None:
@@ -136,15 +140,17 @@ class CacheStore(WrapperStore):
 
     def _change(self, call: Call, proceed: Callable[[], Any]) -> Any:
         gone = self._index.begin(call.keys, call.prefix)
-        sure = True
+        done = arriving = False
         try:
             self._discard(gone)
-            return proceed()
+            answer = proceed()
+            done = True
+            return answer
         except BaseException as error:
-            sure = not _may_still_arrive(error)
+            arriving = _may_still_arrive(error)
             raise
         finally:
-            self._index.end(call.keys, call.prefix, sure)
+            self._index.end(call.keys, call.prefix, done=done, arriving=arriving)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -293,9 +299,12 @@ def _is_shared(error: BaseException, waited: bool) -> bool:
     return isinstance(error, KeyNotFoundError) or (waited and isinstance(error, Exception))
 
 
-def _checked(cache: Store, store: Store) -> Store:
+def _checked(cache: Store, store: Store, prefix: str) -> Store:
     if not (isinstance(cache, ReadableStore) and isinstance(cache, WritableStore)):
         raise TypeError(f"cache must be a store that can be read and written, found {cache!r}")
-    if cache.identity == store.identity:
-        raise ValueError(f"cache must be another store than the one it is for, found {cache!r}")
+    (place, entries), (data, start) = cache._place(prefix), store._place("")
+    if place == data and entries.startswith(start):
+        raise ValueError(
+            f"cache must be another store than the one it is for, or lie beside it, found {cache!r}"
+        )
     return cache

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from storekit.errors import ConnectionLostError, InvalidKeyError, StoreError
 from storekit.keys import check_key, check_prefix
-from storekit.stores.distributions import positive
+from storekit.stores._checks import positive
 
 __all__ = ["READS", "Fault"]
 

@@ -63,6 +63,8 @@ class Faults(Shared):
     Raises:
         TypeError: If a rule is none.
 
+        ValueError: If the seed is no int.
+
     Threads: safe. Pickled, it stays one object in each process (see `storekit.shared`); in another
     one it counts from the beginning.
     """

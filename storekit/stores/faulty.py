@@ -39,7 +39,7 @@ class FaultyStore(WrapperStore):
     Raises:
         TypeError: If a rule is none.
 
-        ValueError: If there is a seed beside `Faults`.
+        ValueError: If the seed is no int, or is given beside `Faults`.
 
     Threads: as safe as the inner store. Rules count the calls of all threads in the order in which
     they begin.

@@ -9,6 +9,7 @@ from typing import Any
 
 from storekit.clock import Clock
 from storekit.semaphore import Semaphore
+from storekit.stores._checks import check_clock
 from storekit.stores.base import Store
 from storekit.stores.wrapper import Call, WrapperStore
 
@@ -34,6 +35,8 @@ class LimitStore(WrapperStore):
     Raises:
         ValueError: If the number is not an int of at least 1.
 
+        TypeError: If `clock` is no clock.
+
     Threads: as safe as the inner store.
     """
 
@@ -41,7 +44,7 @@ class LimitStore(WrapperStore):
         super().__init__(store)
         if type(max_in_flight) is not int or max_in_flight < 1:
             raise ValueError(f"max_in_flight must be an int of at least 1, found {max_in_flight!r}")
-        self.max_in_flight, self._clock = max_in_flight, clock
+        self.max_in_flight, self._clock = max_in_flight, check_clock(clock)
         if clock is not None:
             self.clock = clock
         self._permits: dict[int, Semaphore] = {}  # by process: a forked one has no other threads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from storekit.stores.base import (
     Store,
     WritableStore,
 )
+from storekit.stores.prefix import PrefixStore
 from storekit.stores.wrapper import Call, WrapperStore, _declared_class, _with_capabilities
 from storekit.typing import Value
 
@@ -56,6 +57,8 @@ class MirrorStore(WrapperStore):
     Raises:
         TypeError: If one of them is no store.
 
+        ValueError: If two of them are one store, or parts of it of which one holds the other.
+
     Threads: as safe as the stores.
     """
 
@@ -73,6 +76,7 @@ class MirrorStore(WrapperStore):
     def __init__(self, store: Store, *others: Store) -> None:
         super().__init__(store)
         self.others: tuple[Any, ...] = others
+        _check_apart(self)
         self._changes = Changes()
 
     def close(self) -> None:
@@ -208,6 +212,26 @@ def _common_abilities(primary: Store, others: Iterable[Store]) -> frozenset[type
     if not able >= {ReadableStore, WritableStore}:
         able.discard(ConditionalStore)
     return frozenset(able)
+
+
+def _check_apart(mirror: MirrorStore) -> None:
+    """Refuse stores that share data: a copy would change what it is a copy of, without end."""
+    places = list(_places(mirror))
+    for number, (place, start) in enumerate(places):
+        for other, begin in places[:number]:
+            if place == other and (start.startswith(begin) or begin.startswith(start)):
+                raise ValueError(f"others must be other stores than the primary: {mirror!r}")
+
+
+def _places(store: Store) -> Iterator[tuple[Hashable, str]]:
+    """Where the data lies: the names of places, and a prefix in each."""
+    if isinstance(store, MirrorStore):
+        for each in (store.inner, *store.others):
+            yield from _places(each)
+    elif isinstance(store, WrapperStore) and not isinstance(store, PrefixStore):
+        yield from _places(store.inner)
+    else:
+        yield store._place("")
 
 
 def _get(store: Any, key: str) -> Value | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
+from storekit.errors import InvalidKeyError
 from storekit.keys import check_prefix
 from storekit.stores.base import Store
 from storekit.stores.wrapper import Call, WrapperStore
@@ -35,6 +36,10 @@ class PrefixStore(WrapperStore):
 
     def __init__(self, store: Store, prefix: str) -> None:
         super().__init__(store)
+        if prefix == "/":  # in a listing that is everything, but a part is meant to be one
+            raise InvalidKeyError(
+                "invalid prefix '/': it must be empty or a key and '/'", key=prefix
+            )
         self.prefix: str = check_prefix(prefix)
 
     @property

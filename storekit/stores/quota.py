@@ -12,8 +12,8 @@ from typing import Any
 from storekit.clock import Event
 from storekit.errors import KeyNotFoundError, QuotaExceededError, StoreError, UnsupportedError
 from storekit.stores._changes import Change, Changes, is_change, was_refused
+from storekit.stores._checks import check_limit
 from storekit.stores._ledger import Ledger
-from storekit.stores._limits import check_limit
 from storekit.stores.base import ListableStore, ReadableStore, Store
 from storekit.stores.wrapper import Call, WrapperStore
 

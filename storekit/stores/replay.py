@@ -16,6 +16,7 @@ from storekit.errors import UnsupportedError
 from storekit.shared import Shared
 from storekit.stores._answering import AnsweringStore
 from storekit.stores._answers import READS, owned
+from storekit.stores._checks import check_clock
 from storekit.stores._forward import Call
 from storekit.stores._recorded import Recorded, RecordedError
 from storekit.stores.base import ListableStore
@@ -47,7 +48,7 @@ class ReplayStore(AnsweringStore):
         speed: How many times faster than recorded it answers; infinite for at once. Defaults to 1.
 
     Raises:
-        TypeError: If the recording is no `Recording`.
+        TypeError: If the recording is no `Recording`, or `clock` no clock.
 
         ValueError: If nothing was ever recorded with it, or the speed is not greater than zero.
 
@@ -63,7 +64,7 @@ class ReplayStore(AnsweringStore):
         _position: Position | None = None,
     ) -> None:
         self.recording, self.speed = recording, _checked_speed(speed)
-        self._clock = clock
+        self._clock = check_clock(clock)
         if clock is not None:
             self.clock = clock
         traits = recording.traits

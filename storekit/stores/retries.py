@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 from storekit.clock import Clock
 from storekit.draws import Draws
 from storekit.errors import RateLimitedError, StoreError
-from storekit.stores.distributions import positive
+from storekit.stores._checks import positive
 
 __all__ = ["RetryPolicy"]
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from storekit.clock import Clock
 from storekit.draws import Draws
 from storekit.errors import RateLimitedError, StoreError
+from storekit.stores._checks import check_clock
 from storekit.stores.base import Store
 from storekit.stores.retries import RetryPolicy
 from storekit.stores.wrapper import Call, WrapperStore
@@ -81,6 +82,8 @@ class RetryStore(WrapperStore):
     Raises:
         ValueError: If a parameter makes no sense.
 
+        TypeError: If `clock` is no clock, or `on_retry` no function.
+
     Threads: as safe as the inner store. Each call waits by itself.
     """
 
@@ -110,7 +113,7 @@ class RetryStore(WrapperStore):
         )
         if on_retry is not None and not callable(on_retry):
             raise TypeError(f"on_retry must be a function, found {on_retry!r}")
-        self.on_retry, self._clock, self._draws = on_retry, clock, Draws(seed)
+        self.on_retry, self._clock, self._draws = on_retry, check_clock(clock), Draws(seed)
         if clock is not None:
             self.clock = clock
 

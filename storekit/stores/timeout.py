@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from storekit.clock import Clock
 from storekit.errors import TimeoutError
+from storekit.stores._checks import check_clock, positive
 from storekit.stores.base import Store
-from storekit.stores.distributions import positive
 from storekit.stores.wrapper import Call, WrapperStore
 from storekit.typing import Value
 
@@ -52,6 +52,8 @@ class TimeoutStore(WrapperStore):
     Raises:
         ValueError: If the seconds are zero, negative or no number.
 
+        TypeError: If `clock` is no clock.
+
     Threads: as safe as the inner store, which is asked in threads of this store. The context
     (`contextvars`) of the caller is copied to them; what a thread has in `threading.local` is not
     there. Values to be written are copied unless they are bytes, since a caller may use a buffer
@@ -62,7 +64,7 @@ class TimeoutStore(WrapperStore):
         super().__init__(store)
         endless = seconds == math.inf
         self.seconds = math.inf if endless else positive("seconds", seconds, zero=False)
-        self._clock = clock
+        self._clock = check_clock(clock)
         if clock is not None:
             self.clock = clock
         self._executors: dict[int, Executor] = {}  # by process: a forked one has no other threads

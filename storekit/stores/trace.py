@@ -15,6 +15,7 @@ from storekit.clock import Clock
 from storekit.shared import Shared
 from storekit.stores import _trace_views
 from storekit.stores._answers import OPERATIONS, download
+from storekit.stores._checks import check_clock
 from storekit.stores.base import Store
 from storekit.stores.trace_records import OpTotal, TraceRecord
 from storekit.stores.wrapper import Call, WrapperStore
@@ -204,7 +205,7 @@ class TraceStore(WrapperStore):
         clock: Whose time is noted. Defaults to the clock of the inner store.
 
     Raises:
-        TypeError: If the trace is no `Trace`, or `on_call` cannot be called.
+        TypeError: If the trace is no `Trace`, `clock` no clock, or `on_call` cannot be called.
 
     Threads: as safe as the inner store.
     """
@@ -223,7 +224,7 @@ class TraceStore(WrapperStore):
         if on_call is not None and not callable(on_call):
             raise TypeError(f"on_call must be callable, found {type(on_call).__name__}")
         self.trace = Trace() if trace is None else trace
-        self.on_call, self._clock = on_call, clock
+        self.on_call, self._clock = on_call, check_clock(clock)
         if clock is not None:
             self.clock = clock
 

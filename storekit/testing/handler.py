@@ -8,6 +8,7 @@ from typing import Any
 from storekit.clock import Clock
 from storekit.stores._answering import AnsweringStore
 from storekit.stores._answers import checked_answer, owned
+from storekit.stores._checks import check_clock, check_flag
 from storekit.stores._forward import Call
 from storekit.stores.base import (
     ConditionalStore,
@@ -50,7 +51,8 @@ class HandlerStore(AnsweringStore):
         clock: Whose time passes for those who use the store. Defaults to the real clock.
 
     Raises:
-        TypeError: If `handle` cannot be called.
+        TypeError: If `handle` cannot be called, a capability is not True or False, or `clock` is no
+            clock.
 
         ValueError: If the store could do nothing, or is conditional but cannot be read and written.
 
@@ -77,7 +79,7 @@ class HandlerStore(AnsweringStore):
             "listable": listable,
             "conditional": conditional,
         }
-        self._clock = clock
+        self._clock = check_clock(clock)
         if clock is not None:
             self.clock = clock
 
@@ -90,7 +92,9 @@ class HandlerStore(AnsweringStore):
     def _abilities(cls, handle: Any, **settings: Any) -> frozenset[type]:
         if not callable(handle):
             raise TypeError(f"handle must be a function of a call, found {type(handle).__name__}")
-        wanted = _USUAL | settings
+        wanted = _USUAL | {
+            name: check_flag(name, settings[name]) for name in _USUAL & settings.keys()
+        }
         able = {kind for name, kind in _CAPABILITIES.items() if wanted[name]}
         if not able:
             raise ValueError("the store could do nothing: all of its capabilities are False")

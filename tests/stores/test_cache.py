@@ -16,7 +16,13 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from store_samples import DictStore, WriteOnly
 
 import storekit as sk
-from storekit.errors import ConflictError, ConnectionLostError, KeyNotFoundError, StoreError
+from storekit.errors import (
+    ConflictError,
+    ConnectionLostError,
+    KeyNotFoundError,
+    StoreError,
+    TimeoutError,
+)
 from storekit.simulation import VirtualClock
 from storekit.stores import (
     Call,
@@ -31,6 +37,8 @@ from storekit.stores import (
     WritableStore,
 )
 from storekit.stores.cache import CacheStats, CacheStore
+from storekit.stores.prefix import PrefixStore
+from storekit.stores.timeout import TimeoutStore
 from storekit.testing import StoreContract, StoreMachine
 from storekit.testing.laws.common import run_at_once
 
@@ -444,6 +452,56 @@ def test_a_change_that_was_refused_cannot_arrive_late() -> None:
     assert inner.ops == ["set", "set", "get"]
 
 
+REFUSALS: dict[str, Callable[[Any], Any]] = {
+    "version": lambda store: store.compare_and_set("a", b"x", "wrong"),
+    "range": lambda store: store.set_partial_values([("a", 99, b"x")]),
+    "conflict": lambda store: store.set_values([("a/b", b"x"), ("a", b"y")]),
+    "absent": lambda store: store.set_partial_values([("q", 0, b"x")]),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_does_not_end_the_doubt(refusal: str, clock: VirtualClock) -> None:
+    """What was given up arrives after a change that was refused, and is seen."""
+    inner = Counting(SlowStore(MemoryStore({"a": b"old"}), 0, clock=clock))
+    store: Any = CacheStore(TimeoutStore(inner, 1), negative=True)
+    inner.before = lambda call: clock.sleep(10)
+    for key in ("a", "q"):
+        with pytest.raises(TimeoutError):
+            store.set(key, b"new")
+    inner.before = lambda call: None
+    with pytest.raises(StoreError) as caught:
+        REFUSALS[refusal](store)
+    assert not caught.value.retryable
+    assert (store.get("a"), store.exists("q")) == (b"old", False)
+    clock.sleep(20)
+    assert (store.get("a"), store.get("q")) == (b"new", b"new")
+
+
+@pytest.mark.parametrize("outside", [True, False])
+def test_a_cache_inside_of_a_timeout_is_never_stale(outside: bool, clock: VirtualClock) -> None:
+    """
+    A write that arrives after another one that succeeded is noticed by a cache that sees it to its
+    end, inside of the timeout; outside of it the cache gives what was there before.
+    """
+    inner = Counting(MemoryStore({"a": b"old"}))
+    inner.clock = clock
+    store: Any
+    if outside:
+        store = CacheStore(TimeoutStore(inner, 1))
+    else:
+        store = TimeoutStore(CacheStore(inner), 1)
+    inner.before = lambda call: clock.sleep(10)
+    with pytest.raises(TimeoutError):
+        store.set("a", b"late")
+    inner.before = lambda call: None
+    store.set("a", b"second")
+    assert store.get("a") == b"second"
+    clock.sleep(20)
+    assert inner.get("a") == b"late"
+    assert store.get("a") == (b"second" if outside else b"late")
+
+
 def lose() -> None:
     """Let a call get lost."""
     raise ConnectionLostError("lost")
@@ -739,11 +797,29 @@ def test_a_cache_must_be_a_store_for_values(cache: Any) -> None:
         CacheStore(MemoryStore(), cache)
 
 
+@pytest.mark.parametrize("name", ["policy", "negative"])
+def test_other_parameters_without_sense_are_refused(name: str) -> None:
+    """A policy is a function, and an absence is kept or not."""
+    with pytest.raises(TypeError, match=f"{name} must be .*, found 'no'"):
+        CacheStore(MemoryStore(), **{name: "no"})  # type: ignore[arg-type]
+
+
 def test_a_store_is_not_its_own_cache() -> None:
-    """Entries would appear among the data."""
-    store = MemoryStore()
-    with pytest.raises(ValueError, match="another"):
-        CacheStore(store, WrapperStore(store))
+    """Entries would appear among the data; those that lie beside it do not."""
+    store = MemoryStore({"a/x": b"1"})
+    part = PrefixStore(store, "a/")
+    for data, cache in (
+        (store, WrapperStore(store)),
+        (store, part),
+        (part, part),
+        (part, PrefixStore(part, "b/")),
+    ):
+        with pytest.raises(ValueError, match="another"):
+            CacheStore(data, cache)
+    for cache in (store, PrefixStore(store, "b/")):
+        beside: Any = CacheStore(part, cache)
+        assert beside.get("x") == b"1"
+        assert beside.list() == ["x"]
 
 
 def test_arrays_lose_no_update_through_a_cache(clock: VirtualClock) -> None:

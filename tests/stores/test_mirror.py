@@ -36,6 +36,7 @@ from storekit.stores import (
     WritableStore,
 )
 from storekit.stores.mirror import MirrorStore
+from storekit.stores.prefix import PrefixStore
 from storekit.testing import StoreContract, check_store
 from storekit.testing.laws.common import run_at_once
 
@@ -452,6 +453,28 @@ def test_only_stores_can_be_mirrored(stores: Any) -> None:
     """What is no store is refused at once."""
     with pytest.raises(TypeError, match="wraps stores"):
         MirrorStore(*stores)
+
+
+def test_a_store_is_not_its_own_copy(tmp_path: Path) -> None:
+    """Stores that share data are refused; parts that lie side by side are not."""
+    memory, copy = MemoryStore(), MemoryStore()
+    part = PrefixStore(memory, "a/")
+    for stores in (
+        (memory, memory),
+        (SlowStore(memory, 0), WrapperStore(memory)),
+        (LocalStore(tmp_path), LocalStore(tmp_path)),
+        (memory, part),
+        (part, memory),
+        (copy, memory, part),
+        (memory, MirrorStore(copy, memory)),
+        (memory, WrapperStore(MirrorStore(copy, part))),
+    ):
+        with pytest.raises(ValueError, match="other stores than"):
+            MirrorStore(*stores)
+    store: Any = MirrorStore(part, PrefixStore(memory, "b/"), MirrorStore(copy, MemoryStore()))
+    store.compare_and_set("x", b"1", None)
+    assert memory == MemoryStore({"a/x": b"1", "b/x": b"1"})
+    assert copy.get("x") == b"1"
 
 
 def test_a_mirror_is_all_of_its_stores(tmp_path: Path) -> None:
