@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,6 +13,8 @@ import pytest
 import urllib3
 
 __all__ = ["Moto", "moto"]
+
+_COLOUR = re.compile(r"\x1b\[\d+m")
 
 
 @dataclass
@@ -75,7 +78,7 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if isinstance(record.args, tuple) and len(record.args) == 3:
             line, status, _ = map(str, record.args)
-            plain = "".join(part.partition("m")[2] or part for part in line.split("\x1b["))
+            plain = _COLOUR.sub("", line)
             self._server.requests.append((plain.removesuffix(" HTTP/1.1"), int(status)))
 
 
