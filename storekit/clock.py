@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -124,8 +125,8 @@ class RealClock:
         return time.time_ns()
 
     def sleep(self, seconds: float) -> None:
-        """Block the thread; a sleep of zero returns at once."""
-        if seconds > 0:
+        """Block the thread; a sleep of zero returns at once. NaN is a ValueError."""
+        if seconds > 0 or seconds != seconds:
             time.sleep(seconds)
 
     def lock(self) -> Lock:
@@ -133,8 +134,8 @@ class RealClock:
         return threading.Lock()
 
     def event(self) -> Event:
-        """A `threading.Event`."""
-        return threading.Event()
+        """An event that an interrupt leaves whole; a `threading.Event` may keep its lock."""
+        return _RealEvent()
 
     def executor(self, workers: int) -> Executor:
         """A `ThreadPoolExecutor`, whose threads start when they are needed."""
@@ -177,6 +178,38 @@ class RealClock:
 
     def __repr__(self) -> str:
         return "RealClock()"
+
+
+class _RealEvent:
+    """As `threading.Event`, of locks alone, in which Ctrl-C comes before or after what they do."""
+
+    def __init__(self) -> None:
+        self._has_happened = False
+        self._gates: list[threading.Lock] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has happened, at most so many seconds; whether it has."""
+        if self._has_happened:
+            return True
+        gate = threading.Lock()
+        gate.acquire()
+        self._gates.append(gate)
+        if not self._has_happened:  # else it has just now, and perhaps not seen this gate
+            gate.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+        with suppress(ValueError):
+            self._gates.remove(gate)
+        return self._has_happened
+
+    def set(self) -> None:
+        """Let it happen."""
+        self._has_happened = True
+        for gate in tuple(self._gates):
+            with suppress(RuntimeError):  # open already
+                gate.release()
+
+    def clear(self) -> None:
+        """Let it not have happened yet."""
+        self._has_happened = False
 
 
 REAL_CLOCK = RealClock()

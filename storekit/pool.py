@@ -164,9 +164,10 @@ def run(
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
-    except BaseException as error:  # Ctrl-C here, and not in a task
-        plan.error = error
-        raise
+    except BaseException as error:
+        if plan.error is None or not isinstance(error, Exception):  # Ctrl-C here, not in a task
+            plan.error = error
+            raise
     if plan.error is not None:
         try:
             raise plan.error

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -328,3 +329,18 @@ def test_executors_are_made_once() -> None:
     assert pool._executor(REAL_CLOCK, 3) is pool._executor(REAL_CLOCK, 3)
     assert pool._executor(REAL_CLOCK, 3) is not pool._executor(RealClock(), 3)
     assert pool._executor(REAL_CLOCK, 3) is not pool._executor(REAL_CLOCK, 4)
+
+
+def test_an_interrupt_is_raised_whatever_else_fails() -> None:
+    """Ctrl-C in the caller's work is what `run` raises, though its helpers fail, too."""
+
+    class Failing(RealClock):
+        def executor(self, workers: int) -> Any:
+            failed = pool.failed(RuntimeError("no thread goes on"))
+            return SimpleNamespace(submit=lambda *_: failed)
+
+    def work(items: Iterable[int]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(range(3), work, clock=Failing(), workers=2)

@@ -43,7 +43,7 @@ def test_an_error_gives_a_permit_back() -> None:
         with pytest.raises(KeyError), semaphore.permit(clock):
             raise KeyError
     with semaphore.permit(clock), pytest.raises(SimulationStalledError):
-        semaphore.acquire(clock)
+        semaphore.permit(clock).acquire()
 
 
 def test_real_threads_have_permits(restless: None) -> None:
@@ -74,7 +74,8 @@ def test_real_threads_have_permits(restless: None) -> None:
 def test_who_is_interrupted_takes_no_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while one waits leaves the queue as it was without, also if the permit had come."""
     semaphore = Semaphore(1)
-    semaphore.acquire(REAL_CLOCK)
+    held = semaphore.permit(REAL_CLOCK)
+    held.acquire()
 
     class Interrupted:
         def __init__(self, comes_first: bool) -> None:
@@ -82,7 +83,7 @@ def test_who_is_interrupted_takes_no_permit(monkeypatch: pytest.MonkeyPatch) -> 
 
         def wait(self, timeout: float | None = None) -> bool:
             if self.comes_first:
-                semaphore.release()
+                held.release()
             signal.raise_signal(signal.SIGINT)
             return True
 
@@ -91,7 +92,7 @@ def test_who_is_interrupted_takes_no_permit(monkeypatch: pytest.MonkeyPatch) -> 
 
     for comes_first in (False, True):
         clock: Any = type("Clock", (), {"event": lambda self, c=comes_first: Interrupted(c)})()
-        with pytest.raises(KeyboardInterrupt):
-            semaphore.acquire(clock)
-    assert semaphore._free == 1
+        with pytest.raises(KeyboardInterrupt), semaphore.permit(clock):
+            pass
+    assert semaphore.free == 1
     assert not semaphore._queue

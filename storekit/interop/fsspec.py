@@ -99,8 +99,8 @@ class SlowFileSystem(WrapperFileSystem):
                 return self._pages(len(answer)), sum(map(_name_size, answer))
             return 1, len(answer) if call.op in READS else 0
 
-        with Trip(self.link.network(self.clock), self.clock, self._draws) as trip:
-            return trip.carry_out(call, self._requests(call), lambda: proceed(call), weigh)
+        trip = Trip(self.link.network(self.clock), self.clock, self._draws)
+        return trip.carry_out(call, self._requests(call), lambda: proceed(call), weigh)
 
     def _requests(self, call: Call) -> Iterator[str]:
         """The path of each request that a call needs before it has its effect."""

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from storekit.clock import Clock
 from storekit.errors import ConnectionLostError
-from storekit.semaphore import Semaphore
+from storekit.semaphore import Permit, Semaphore
 from storekit.stores._pipe import Pipe
 from storekit.stores.distributions import Constant
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from storekit.draws import Draws
     from storekit.stores._forward import Call
     from storekit.stores.link import Link
@@ -27,11 +25,14 @@ T = TypeVar("T")
 _OWN = 10e-6
 """Seconds: what lies between two calls of a thread, if it is less, is our own code: 3 us."""
 
-_MOST_LATE = 0.05
+_MOST_LATE = 0.01
 """
-Seconds that a thread which woke up too late may make up for. A sleep takes 0.06 to 1 ms longer than
-asked for; at 1 GB/s that is as long as 64 KiB take.
+Seconds that a thread which woke up too late may make up for, and within which it has to go on. A
+sleep takes 0.06 to 1 ms longer than asked for; at 1 GB/s that is as long as 64 KiB take.
 """
+
+_TICK = 5e-10
+"""Seconds: half a nanosecond, of which clocks have whole ones."""
 
 
 class Network:
@@ -72,13 +73,13 @@ class _Local(threading.local):
     woke = 0.0
     """When that was, by the clock."""
 
-    connected = False
-    """Whether it has a connection: a link inside a store of the same link needs no second one."""
+    permit: Permit | None = None
+    """Its connection: a link inside a store of the same link needs no second one."""
 
 
 class Trip:
     """
-    A connection over a link, and the requests made by it one after the other; a context.
+    A connection over a link, and the requests made by it one after the other.
 
     A trip has a time of its own, in which each request and transfer takes exactly what the link
     says. At the end of each step the clock catches up with it.
@@ -94,32 +95,9 @@ class Trip:
     def __init__(self, network: Network, clock: Clock, draws: Draws) -> None:
         self._network, self._clock, self._draws = network, clock, draws
         self._link, self._local = network.link, network.local
+        self._permit: Permit | None = None
+        self._at = 0.0
         self._answer_lost: str | None = None
-
-    def __enter__(self) -> Trip:
-        connections = self._network.connections
-        self._connected = connections is not None and not self._local.connected
-        now, late = self._clock.now(), self._local.late
-        if late and now - self._local.woke < _OWN:
-            late += now - self._local.woke
-        if connections is not None and self._connected:
-            connections.acquire(self._clock)
-            self._local.connected = True
-            before, now = now, self._clock.now()
-            if now - before >= _OWN:  # it has waited
-                late = 0.0
-        self._at = now - late
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._connected and self._network.connections is not None:
-            self._local.connected = False
-            self._network.connections.release()
 
     def carry_out(
         self,
@@ -129,7 +107,7 @@ class Trip:
         weigh: Callable[[T], tuple[int, float]],
     ) -> T:
         """
-        Do a call at the other end of the link.
+        Do a call at the other end of the link. Once for each trip.
 
         Args:
             call: What is asked.
@@ -138,11 +116,47 @@ class Trip:
 
             proceed: Does it there.
 
-            weigh: Of an answer, how many pages and how many bytes it has.
+            weigh: Of an answer, how many requests it took and how many bytes it has.
 
         Raises:
             ConnectionLostError: If a request, its answer or the link is lost.
         """
+        try:
+            try:
+                self._connect()
+                return self._carry_out(call, requests, proceed, weigh)
+            finally:
+                self._disconnect()
+        except BaseException:
+            self._disconnect()  # Ctrl-C may have come in the midst of it; twice does no harm
+            raise
+
+    def _connect(self) -> None:
+        now, local = self._clock.now(), self._local
+        gap = now - local.woke
+        late = local.late if gap < _MOST_LATE else 0.0
+        if late and gap < _OWN:
+            late += gap
+        if self._network.connections is not None and local.permit is None:
+            local.permit = self._permit = self._network.connections.permit(self._clock)
+            self._permit.acquire()
+            before, now = now, self._clock.now()
+            if now - before >= _OWN:  # it has waited
+                late = 0.0
+        self._at = now - late
+
+    def _disconnect(self) -> None:
+        if self._permit is not None:
+            self._local.permit = None
+            self._permit.release()
+
+    def _carry_out(
+        self,
+        call: Call,
+        requests: Iterable[str],
+        proceed: Callable[[], T],
+        weigh: Callable[[T], tuple[int, float]],
+    ) -> T:
         op, name = call.op, call.keys[0] if call.keys else call.prefix or ""
         for key in requests:
             self._request(op, key)
@@ -152,8 +166,8 @@ class Trip:
         except Exception:
             self._receive(0, op, name)  # the answer that there is none
             raise
-        pages, size = weigh(answer)
-        for _ in range(1, pages):
+        count, size = weigh(answer)
+        for _ in range(1, count):
             self._request(op, name)
         self._receive(size, op, name)
         return answer
@@ -208,7 +222,7 @@ class Trip:
     def _settle(self) -> None:
         """Wait until the clock has come to the time of the trip."""
         now = self._clock.now()
-        if self._at > now:
+        if self._at - now > _TICK:
             self._clock.sleep(self._at - now)
             now = self._clock.now()
         late = now - self._at
@@ -217,6 +231,10 @@ class Trip:
         self._local.woke = now
 
     def _pass_time(self, seconds: float, op: str, key: str) -> None:
+        if not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"a latency must be finite and not negative: {self._link} gave {seconds}"
+            )
         cut = self._next_outage(self._at)
         if cut <= self._at:  # down already: to find that out takes the time of the answer
             cut = self._at + seconds
@@ -239,9 +257,8 @@ class Trip:
         outages, begin = self._link.outages, self._network.begin
         if outages is None:
             return math.inf
-        if outages.is_down(moment - begin):
-            return moment
-        return begin + outages.next_after(moment - begin)
+        since = moment - begin + _TICK  # else the moment of a cut may lie a rounding before it
+        return moment if outages.is_down(since) else begin + outages.next_after(since)
 
     def _lose(self, what: str, op: str, key: str) -> None:
         self._settle()

@@ -68,16 +68,14 @@ class Pipe:
         if not size or min(self._capacity, self._connection) == math.inf:
             return start
         flow = _Flow(clock.event())
-        with self._lock:
-            self._advance(max(start, self._time))
-            entry = (self._served + size, next(self._order), flow)
-            heapq.heappush(self._flows, entry)
         try:
-            end = self._wait(flow, stop, clock)
+            with self._lock:
+                self._advance(max(start, self._time))
+                heapq.heappush(self._flows, (self._served + size, next(self._order), flow))
+            return self._wait(flow, stop, clock)
         finally:
             if flow.end is None:  # broken off, or interrupted: the others have more from now on
-                self._leave(entry, min(stop, clock.now()))
-        return end
+                self._leave(flow, min(stop, clock.now()))
 
     def _wait(self, flow: _Flow, stop: float, clock: Clock) -> float:
         while True:
@@ -96,13 +94,12 @@ class Pipe:
             if until == stop and flow.end is None:
                 return math.inf
 
-    def _leave(self, entry: tuple[float, int, _Flow], moment: float) -> None:
+    def _leave(self, flow: _Flow, moment: float) -> None:
         with self._lock:
             self._advance(max(moment, self._time))
-            if entry in self._flows:
-                self._flows.remove(entry)
-                heapq.heapify(self._flows)
-                self._wake_first()
+            self._flows = [entry for entry in self._flows if entry[2] is not flow]
+            heapq.heapify(self._flows)
+            self._wake_first()
 
     def _rate(self) -> float:
         return min(self._connection, self._capacity / len(self._flows))
@@ -112,12 +109,17 @@ class Pipe:
 
     def _advance(self, moment: float) -> None:
         """Bring the model to a moment that is not before its time."""
-        ended = False
-        while self._flows and (end := self._next_end()) <= moment:
-            number, _, flow = heapq.heappop(self._flows)
-            self._time, self._served = end, number
-            flow.end, ended = end, True
-            flow.event.set()
+        ended = []
+        try:
+            while self._flows and (end := self._next_end()) <= moment:
+                number, _, flow = self._flows[0]
+                ended.append(flow)
+                flow.end = end
+                heapq.heappop(self._flows)
+                self._time, self._served = end, number
+        finally:  # also after Ctrl-C
+            for flow in ended:
+                flow.event.set()
         if self._flows:
             self._served += (moment - self._time) * self._rate()
             if ended:

@@ -6,32 +6,13 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from functools import cached_property
-from math import isfinite
-from numbers import Real
+
+from storekit.stores._checks import positive
 
 __all__ = ["Constant", "Distribution", "LogNormal", "Normal", "Pareto", "Uniform", "positive"]
 
 
-def positive(name: str, value: object, *, zero: bool = True) -> float:
-    """
-    A parameter as a float, if it is a finite number and not negative.
-
-    Args:
-        name: Of the parameter, for the message.
-
-        value: Of the parameter.
-
-        zero: Whether it may be zero.
-
-    Raises:
-        ValueError: If it is anything else.
-    """
-    if not isinstance(value, bool) and isinstance(value, Real):
-        number = float(value)
-        if isfinite(number) and (number > 0 or (zero and number == 0)):
-            return number
-    least = "not negative" if zero else "greater than zero"
-    raise ValueError(f"{name} must be a finite number, {least}; found {value!r}")
+_MOST_SIGMA = 30  # beyond it the mean, and soon the delays, are larger than numbers can be
 
 
 class Distribution(ABC):
@@ -131,6 +112,11 @@ class LogNormal(Distribution):
 
     median: float
     sigma: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sigma > _MOST_SIGMA:
+            raise ValueError(f"LogNormal.sigma must be at most {_MOST_SIGMA}, found {self.sigma}")
 
     def sample(self, u: float) -> float:
         """The quantile `u`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from dataclasses import dataclass, field, fields
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from storekit.clock import Clock
+from storekit.clock import REAL_CLOCK, Clock
 from storekit.shared import Shared
 from storekit.stores._network import Network
 from storekit.stores.distributions import Constant, Distribution, positive
@@ -16,6 +17,7 @@ from storekit.stores.outages import Outages
 
 __all__ = ["Link"]
 
+_links: WeakSet[Link] = WeakSet()
 _FAR = 1e-3  # seconds from which on a request is worth a thread of its own
 
 
@@ -87,7 +89,7 @@ class Link(Shared):
         object.__setattr__(self, "delay", latency)
         for name in ("down", "up", "per_connection", "requests_per_second"):
             if getattr(self, name) is not None:
-                positive(name, getattr(self, name), zero=False)
+                object.__setattr__(self, name, positive(name, getattr(self, name), zero=False))
         for name in ("max_connections", "page_size"):
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < 1):
@@ -98,14 +100,20 @@ class Link(Shared):
             positive("loss_delay", self.loss_delay)
         if self.outages is not None and not isinstance(self.outages, Outages):
             raise ValueError(f"outages must be Outages, found {self.outages!r}")
-        object.__setattr__(self, "_networks", WeakKeyDictionary())
-        object.__setattr__(self, "_guard", threading.Lock())
+        self._begin_anew()
+        _links.add(self)
 
     _networks: WeakKeyDictionary[Clock, Network] = field(init=False)
     _guard: threading.Lock = field(init=False)
 
+    def _begin_anew(self) -> None:
+        object.__setattr__(self, "_networks", WeakKeyDictionary())
+        object.__setattr__(self, "_guard", threading.Lock())
+
     def network(self, clock: Clock) -> Network:
         """What goes on on the link by that clock; each clock has a network of its own."""
+        if clock == REAL_CLOCK:
+            clock = REAL_CLOCK  # an equal one, which may live for a shorter time
         with self._guard:
             network = self._networks.get(clock)
             if network is None:
@@ -135,3 +143,13 @@ class Link(Shared):
 
     def __repr__(self) -> str:
         return f"Link({', '.join(f'{key}={value!r}' for key, value in self._arguments().items())})"
+
+
+def _begin_anew() -> None:
+    """In a forked child nothing is under way on any link."""
+    for link in _links:
+        link._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
-from storekit.stores.distributions import positive
+from storekit.stores._checks import positive
 
 __all__ = ["Outages"]
 
@@ -31,7 +31,12 @@ class Outages:
     every: float | None = None
 
     def __post_init__(self) -> None:
-        periods = tuple((float(start), float(stop)) for start, stop in self.periods)
+        try:
+            periods = tuple((float(start), float(stop)) for start, stop in self.periods)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"outages must be periods of (start, stop), found {self.periods!r}"
+            ) from None
         object.__setattr__(self, "periods", periods)
         limit = math.inf if self.every is None else positive("every", self.every, zero=False)
         moments = [moment for period in periods for moment in period]

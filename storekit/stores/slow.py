@@ -10,10 +10,10 @@ from typing import Any
 
 from storekit.clock import Clock
 from storekit.draws import Draws
+from storekit.stores._checks import check_clock, positive
 from storekit.stores._network import Trip
 from storekit.stores.base import Latency, ListableStore, Store
 from storekit.stores.coalesce import coalesce
-from storekit.stores.distributions import positive
 from storekit.stores.link import Link
 from storekit.stores.wrapper import Call, WrapperStore
 from storekit.typing import ByteRange, Value
@@ -34,7 +34,8 @@ class SlowStore(WrapperStore):
     A call is as many requests as a plain server would need, one after the other: one for each key;
     of one key one for all ranges that are so near to each other that a further request would take
     longer than to read what lies between; one for each page of a listing; for a prefix that is
-    erased, the pages of its listing and one for each key.
+    erased, the pages of its listing and one for each key. The first request of a listing or of
+    erasing a prefix comes before the effect, the others after it.
 
     Args:
         store: The inner store.
@@ -54,7 +55,9 @@ class SlowStore(WrapperStore):
 
     Raises:
         ValueError: If a parameter is negative or no finite number, or both the link and what it
-            stands for are given.
+            stands for are given; or the seed is no int.
+
+        TypeError: If `clock` is no clock.
 
     Threads: as safe as the inner store. Threads wait side by side.
     """
@@ -84,7 +87,7 @@ class SlowStore(WrapperStore):
         else:
             self.link, self.base_delay = link, link.delay.mean
         self._own_link = link is None
-        self._clock, self.seed = clock, seed
+        self._clock, self.seed = check_clock(clock), seed
         self._draws = Draws(seed)
         if clock is not None:
             self.clock = clock
@@ -105,15 +108,13 @@ class SlowStore(WrapperStore):
         return self.link.max_connections or usual
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        with Trip(self.link.network(self.clock), self.clock, self._draws) as trip:
-            return trip.carry_out(call, self._requests(call), proceed, partial(self._weigh, call))
+        trip = Trip(self.link.network(self.clock), self.clock, self._draws)
+        return trip.carry_out(call, self._requests(call), proceed, partial(self._weigh, call))
 
     def _requests(self, call: Call) -> Iterator[str]:
         """The key or prefix of each request that a call needs before it has its effect."""
-        if call.op == "erase_prefix":
-            yield from self._requests_to_erase(call.prefix or "")
-        elif not call.keys:
-            yield call.prefix or ""
+        if call.prefix is not None:
+            yield call.prefix
         elif call.op == "get_partial_values":
             parts = zip(call.keys, call.ranges, strict=True)
             for key, group in groupby(parts, key=lambda part: part[0]):
@@ -121,11 +122,6 @@ class SlowStore(WrapperStore):
                 yield from [key] * max(count, 1)
         else:
             yield from (key for key, _ in groupby(call.keys))
-
-    def _requests_to_erase(self, prefix: str) -> Iterator[str]:
-        names = self.inner.list_prefix(prefix) if isinstance(self.inner, ListableStore) else []
-        yield from [prefix] * self._pages(len(names))
-        yield from names
 
     def _pages(self, names: int) -> int:
         return max(-(-names // (self.page_size or names or 1)), 1)
@@ -137,7 +133,7 @@ class SlowStore(WrapperStore):
         return suffixes + coalesce([span for span in ends if span[0] >= 0], self.link.worth)
 
     def _weigh(self, call: Call, answer: Any) -> tuple[int, float]:
-        """How many pages an answer has, and how many bytes, of values and of listed names."""
+        """How many requests an answer took, and its bytes, of values and of listed names."""
         match call.op:
             case "get":
                 return 1, len(answer)
@@ -147,6 +143,8 @@ class SlowStore(WrapperStore):
                 return 1, self._weigh_parts(call, answer)
             case "list" | "list_prefix" | "list_dir":
                 return self._pages(len(answer)), sum(len(name.encode()) for name in answer)
+            case "erase_prefix":
+                return self._pages(answer) + answer, 0
         return 1, 0
 
     def _weigh_parts(self, call: Call, answer: Sequence[Value | None]) -> float:

@@ -244,9 +244,9 @@ class TestDeadlocks:
         """If a method of a store is the task, the line of the store is named."""
         clock = VirtualClock(patience=None)
         semaphore = Semaphore(1)
-        semaphore.acquire(clock)
-        with pytest.raises(SimulationStalledError, match=r"semaphore.py:\d+ in acquire"):
-            clock.executor(1).submit(semaphore.acquire, clock).result()
+        semaphore.permit(clock).acquire()
+        with pytest.raises(SimulationStalledError, match=r"semaphore.py:\d+ in _acquire"):
+            clock.executor(1).submit(semaphore.permit(clock).acquire).result()
 
 
 def lock_twice(lock: Any) -> None:

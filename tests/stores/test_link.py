@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import gc
+import heapq
 import math
+import os
 import pickle
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from forking import in_child
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +26,7 @@ from storekit.clock import REAL_CLOCK
 from storekit.errors import ConnectionLostError
 from storekit.simulation import VirtualClock
 from storekit.stores import MemoryStore, SlowStore, Trace, TraceStore, WrapperStore
+from storekit.stores._pipe import _Flow
 from storekit.stores.distributions import Constant, Distribution, LogNormal, Normal, Pareto, Uniform
 from storekit.stores.link import Link
 from storekit.stores.outages import Outages
@@ -249,7 +255,7 @@ def test_a_link_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         link.latency = 2  # type: ignore[misc]
     assert replace(link, down=5).latency == 1
-    assert repr(replace(link, down=5)) == "Link(latency=1, down=5)"
+    assert repr(replace(link, down=5)) == "Link(latency=1, down=5.0)"
 
 
 def test_a_link_stays_one_link() -> None:
@@ -315,3 +321,70 @@ def test_a_store_says_what_a_request_is_worth() -> None:
         trace.clear()
         assert far[:10].sum() == 10
         assert {record.op for record in trace.calls()} == ops
+
+
+def test_what_ends_at_a_cut_is_followed_by_an_outage() -> None:
+    """A request made at the very moment when an outage begins fails after its latency."""
+    clock = VirtualClock()
+    link = Link(latency=0.07, outages=Outages.periodic(up=0.3, down=0.1))
+    slow = SlowStore(MemoryStore({"a": b""}), link=link, clock=clock)
+    for _ in range(2000):
+        before = clock.now()
+        with suppress(ConnectionLostError):
+            slow.get("a")
+        assert clock.now() - before > 1e-6
+
+
+def test_late_threads_do_not_get_time_for_free() -> None:
+    """Who woke up late makes up for it at once or never: a request a while later takes its time."""
+    link = Link(latency=0.004)
+    slow = SlowStore(MemoryStore({"a": b""}), link=link)
+    slow.get("a")
+    link.network(REAL_CLOCK).local.late = 0.004
+    REAL_CLOCK.sleep(0.011)
+    before = REAL_CLOCK.now()
+    slow.get("a")
+    assert REAL_CLOCK.now() - before >= 0.0039
+
+
+@pytest.mark.parametrize("link", [Link(latency=0.5, max_connections=1), Link(down=20)])
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_finds_the_link_idle(link: Link) -> None:
+    """What other threads had under way at a fork is not under way in the child."""
+    slow = SlowStore(MemoryStore({"a": bytes(10)}), link=link)
+    network = link.network(REAL_CLOCK)
+    if network.connections is not None:
+        network.connections.permit(REAL_CLOCK).acquire()
+    else:
+        heapq.heappush(network.down._flows, (1.0, 0, _Flow(REAL_CLOCK.event())))
+    assert in_child(lambda: slow.get("a")) == 0
+    link._begin_anew()
+
+
+def interrupted(store: Any, times: int) -> int:
+    """How many of many reads, one after the other, Ctrl-C has ended."""
+    found = 0
+    for i in range(times):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + i % 17 * 0.00005)
+            while True:
+                store.get("a")
+        except KeyboardInterrupt:
+            found += 1
+    return found
+
+
+@pytest.mark.parametrize("settings", [{"max_connections": 1}, {"down": 1e8}])
+def test_an_interrupt_leaves_the_link_whole(settings: dict[str, Any]) -> None:
+    """However often Ctrl-C comes, connections and bandwidth are free afterwards."""
+    link = Link(latency=1e-5, **settings)
+    slow = SlowStore(MemoryStore({"a": bytes(1000)}), link=link)
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        assert interrupted(slow, 300) == 300
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    network = link.network(REAL_CLOCK)
+    assert network.connections is None or network.connections.free == 1
+    assert network.down._flows == []

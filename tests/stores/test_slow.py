@@ -12,7 +12,15 @@ from store_samples import DictStore, PlainDict
 
 from storekit.errors import ConflictError, ConnectionLostError, KeyNotFoundError, StoreError
 from storekit.simulation import VirtualClock
-from storekit.stores import Latency, LocalStore, MemoryStore, SlowStore, WrapperStore
+from storekit.stores import (
+    Fault,
+    FaultyStore,
+    Latency,
+    LocalStore,
+    MemoryStore,
+    SlowStore,
+    WrapperStore,
+)
 from storekit.stores.distributions import Uniform
 from storekit.stores.link import Link
 from storekit.stores.outages import Outages
@@ -46,8 +54,8 @@ REQUESTS = {
     "set_values": 2,
     "set_partial_values": 2,
     "erase_values": 3,
-    "erase_prefix": 3,  # one to list
 }
+LATER = {"erase_prefix": 2}  # requests after the effect
 UPLOADS = {"set": 5, "set_values": 5, "set_partial_values": 5, "compare_and_set": 5}
 DOWNLOADS = {
     "get": 10,
@@ -75,8 +83,33 @@ def test_every_operation_takes_its_time(clock: VirtualClock, op: str) -> None:
     getattr(slow, op)(*OPERATIONS[op])
     requests, upload = REQUESTS.get(op, 1), UPLOADS.get(op, 0)
     assert moments == [pytest.approx(2 * requests + 0.1 * upload, abs=1e-8)]
-    total = moments[0] + 0.1 * DOWNLOADS.get(op, 0)
+    total = moments[0] + 2 * LATER.get(op, 0) + 0.1 * DOWNLOADS.get(op, 0)
     assert clock.now() == pytest.approx(total, abs=1e-8)
+
+
+def test_a_request_takes_exactly_its_latency(clock: VirtualClock) -> None:
+    """A thousand requests of 70 ms are 70 s, to the last nanosecond."""
+    slow = SlowStore(MemoryStore(), 0.07, clock=clock)
+    for _ in range(1000):
+        slow.exists("a")
+    assert clock.now() == 70
+
+
+def test_nothing_asked_takes_no_time(clock: VirtualClock) -> None:
+    """A call for no key is no request."""
+    slow = SlowStore(MemoryStore(), 1, clock=clock)
+    assert slow.get_partial_values([]) == []
+    slow.erase_values([])
+    slow.set_values([])
+    slow.set_partial_values([])
+    assert clock.now() == 0
+
+
+def test_the_inner_store_is_asked_the_same_and_no_more(clock: VirtualClock) -> None:
+    """Erasing a prefix is one call of the inner store, whose listing need not work."""
+    faulty = FaultyStore(MemoryStore({"k/a": b""}), [Fault(op="list_prefix")])
+    assert SlowStore(faulty, 1, clock=clock).erase_prefix("k/") == 1
+    assert clock.now() == 3 - 1
 
 
 def test_without_a_bandwidth_size_does_not_matter(clock: VirtualClock) -> None:
