@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from storekit.errors import KeyNotFoundError, StoreError, UnsupportedError
 from storekit.stores import MemoryStore
-from storekit.stores._zip_directory import HEADER, RECORD
-from storekit.stores._zip_end import END, LOCATOR, ZIP64_END
+from storekit.stores._zip_directory import HEADER, RECORD, header_size, read_directory
+from storekit.stores._zip_end import END, LOCATOR, ZIP64_END, find_end
+from storekit.stores._zip_records import directory, header, new_entry
 from storekit.stores.zip import ZipStore
 
 FIELDS = {
@@ -305,6 +306,8 @@ def test_members_that_lie_are_refused(tmp_path: Path, made: dict[str, Any]) -> N
         with pytest.raises(StoreError, match="damaged: ") as caught:
             store.get("a")
         assert caught.value.key == "a"
+        with pytest.raises(StoreError, match="damaged: "):
+            store.get_partial_values([("a", 0, None), ("a", 0, 1)])
         if made["method"] == 8:
             with pytest.raises(StoreError, match="damaged: "):
                 store.get_partial_values([("a", -1, None)])
@@ -351,6 +354,41 @@ def test_two_ends_that_contradict_each_other_are_refused(field: int) -> None:
                 over(data)
         else:
             assert over(data).get("a") == b"1"
+
+
+@pytest.mark.parametrize(
+    ("wide", "locator", "error"),
+    [
+        ({"signature": b"PK\6\5"}, {}, "not where it should be"),
+        ({"length": 45}, {}, "not where it should be"),
+        ({}, {"position": 7}, "not where it should be"),
+        ({}, {"disks": 2}, "several parts"),
+    ],
+    ids=str,
+)
+def test_an_end_of_zip64_that_lies_is_refused(
+    wide: dict[str, Any], locator: dict[str, Any], error: str
+) -> None:
+    """The second end of zip64 lies right behind the directory, and is where the locator says."""
+    whole = archive(member(b"a", b"1"))
+    size, offset = END.unpack(whole[-END.size :])[5:7]
+    facts = (wide.get("length", 44), 45, 45, 0, 0, 1, 1, size, offset)
+    data = whole[: -END.size] + ZIP64_END.pack(wide.get("signature", b"PK\6\6"), *facts)
+    position, disks = locator.get("position", offset + size), locator.get("disks", 1)
+    data += LOCATOR.pack(b"PK\6\7", 0, position, disks) + whole[-END.size :]
+    with pytest.raises(StoreError, match=error):
+        over(data)
+
+
+def test_headers_of_members_beyond_4_gib() -> None:
+    """The header of a member that takes more than 4 GiB is as long as it says, and has its size."""
+    entry = new_entry("a/ü", 0, 1, 5 << 30, 5 << 30, 7)
+    written = header(entry)
+    assert header_size(entry, written) == len(written)
+    assert struct.unpack("<2H2Q", written[-20:]) == (1, 16, 5 << 30, 5 << 30)
+    records = directory([entry], 6 << 30, b"")
+    end = find_end(records)
+    assert read_directory(records[: end.size], 1, 0, 6 << 30)[0][:8] == entry[:8]
 
 
 def test_parts_of_an_archive_in_several_are_refused() -> None:
