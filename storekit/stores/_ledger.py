@@ -13,7 +13,7 @@ __all__ = ["Ledger"]
 class Ledger:
     """
     The size of each value, never less than what is stored: while a value is being written, the
-    larger one of old and new counts.
+    larger one of old and new counts; and if it may still arrive, at any time, it counts always.
 
     Args:
         sizes: In bytes, by key.
@@ -32,6 +32,7 @@ class Ledger:
         self._bytes = sum(sizes.values())
         self._max_bytes, self._max_keys = max_bytes, max_keys
         self._unknown: set[str] = set()  # whose size is only known to be no greater
+        self._late: dict[str, int] = {}  # how large values are that may still arrive
         self._lock = threading.Lock()
 
     @property
@@ -88,12 +89,21 @@ class Ledger:
         with self._lock:
             self._unknown.update(keys)
 
+    def expect(self, sizes: Iterable[tuple[str, int]]) -> None:
+        """Note how large values are that were given up, and may still arrive."""
+        with self._lock:
+            for key, size in sizes:
+                self._late[key] = max(size, self._late.get(key, 0))
+                self._put(key, self._sizes.get(key))
+
     def under(self, prefix: str) -> list[str]:
         """The keys under a prefix."""
         with self._lock:
             return [key for key in self._sizes if key.startswith(prefix)]
 
     def _put(self, key: str, size: int | None) -> None:
+        if key in self._late:
+            size = max(size or 0, self._late[key])
         self._bytes += (size or 0) - self._sizes.pop(key, 0)
         if size is not None:
             self._sizes[key] = size

@@ -10,7 +10,13 @@ from functools import partial
 from typing import Any
 
 from storekit.clock import Event
-from storekit.errors import KeyNotFoundError, QuotaExceededError, StoreError, UnsupportedError
+from storekit.errors import (
+    KeyNotFoundError,
+    QuotaExceededError,
+    StoreError,
+    TimeoutError,
+    UnsupportedError,
+)
 from storekit.stores._changes import Change, Changes, is_change, was_refused
 from storekit.stores._checks import check_limit
 from storekit.stores._ledger import Ledger
@@ -33,7 +39,9 @@ class QuotaStore(WrapperStore):
     other call that finds too little room writes nothing.
 
     When it is not clear what a change has done, because its answer got lost or because others
-    changed the same key at the same time, the size is asked for anew.
+    changed the same key at the same time, the size is asked for anew. A write that was given up
+    (`TimeoutError`) may arrive at any time: its key counts as no smaller as long as this object
+    lives. So a `TimeoutStore` belongs outside, where nothing is given up within.
 
     A store that holds too much already can be read, and may shrink.
 
@@ -168,6 +176,8 @@ def _carry_out(
         if was_refused(call, error):
             ledger.settle(change, before)
         else:
+            if isinstance(error, TimeoutError) or not isinstance(error, Exception):
+                ledger.expect(_sizes(call))  # it was given up, and goes on
             change.doubtful.update(call.keys if call.prefix is None else ledger.under(call.prefix))
         raise
     sizes: dict[str, int | None] = {}

@@ -20,13 +20,22 @@ from storekit.errors import (
     KeyNotFoundError,
     QuotaExceededError,
     StoreError,
+    TimeoutError,
     UnsupportedError,
 )
 from storekit.simulation import VirtualClock
 from storekit.stores import Call, LocalStore, MemoryStore, SlowStore, Store, WrapperStore
+from storekit.stores.link import Link
 from storekit.stores.quota import QuotaStore
+from storekit.stores.timeout import TimeoutStore
 from storekit.testing import StoreContract, StoreMachine
 from storekit.testing.laws.common import run_at_once
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Time that costs nothing."""
+    return VirtualClock()
 
 
 class Failing(WrapperStore):
@@ -265,6 +274,69 @@ def test_a_refusal_needs_no_look() -> None:
         store.set_partial_values([("x", 0, b"12345")])
     assert inner.ops == ["list", "getsize", "compare_and_set", "set_partial_values"]
     assert (store.used_bytes, store.used_keys) == (2, 1)
+
+
+def test_what_may_still_arrive_counts(clock: VirtualClock) -> None:
+    """
+    A value whose write was given up keeps its room, erased or not, for it may come at any time; a
+    new quota counts what is there.
+    """
+    inner = MemoryStore()
+    far = SlowStore(inner, link=Link(latency=0.1, up=10), clock=clock)
+    store: Any = QuotaStore(TimeoutStore(far, 1), max_bytes=100)
+    assert store.used_bytes == 0
+    for key in "ab":
+        with pytest.raises(TimeoutError):
+            store.set(key, bytes(50))
+        store.erase(key)
+    for key in "cdef":
+        with pytest.raises(QuotaExceededError):
+            store.set(key, bytes(50))
+    assert (store.used_bytes, store.used_keys) == (100, 2)
+    store.set("a", b"1")
+    assert (store.used_bytes, store.used_keys) == (100, 2)
+    clock.sleep(100)
+    assert sum(map(inner.getsize, inner.list())) == 100
+    store.erase_prefix("")
+    assert store.used_bytes == 100
+    assert QuotaStore(store.inner, max_bytes=100).used_bytes == 0
+
+
+@pytest.mark.parametrize("error", [TimeoutError("late"), KeyboardInterrupt()])
+@pytest.mark.parametrize("change", ["set", "set_values", "set_partial_values", "compare_and_set"])
+def test_no_write_that_is_given_up_is_forgotten(change: str, error: BaseException) -> None:
+    """What a call would have stored is in the books, whatever is there when it is given up."""
+    inner = Failing(MemoryStore({"a": b"0123", "b/c": b"45", "b/d": b"6"}))
+    store: Any = QuotaStore(inner, max_bytes=100)
+    late: list[Call] = []
+
+    def give_up(call: Call) -> None:
+        if call.op == change:
+            late.append(call)
+            raise error
+
+    assert store.used_bytes == 7
+    inner.before = give_up
+    with pytest.raises(type(error)):
+        CHANGES[change](store)
+    late[0].on(inner.inner)
+    sizes = [inner.inner.getsize(key) for key in inner.inner.list()]  # type: ignore[attr-defined]
+    assert store.used_bytes >= sum(sizes)
+    assert store.used_keys >= len(sizes)
+
+
+def test_inside_of_a_timeout_nothing_is_given_up(clock: VirtualClock) -> None:
+    """A quota that sees each write to its end counts it as long as it takes, and then as it is."""
+    far = SlowStore(MemoryStore(), link=Link(latency=0.1, up=10), clock=clock)
+    quota = QuotaStore(far, max_bytes=100)
+    store: Any = TimeoutStore(quota, 1)
+    for key, error in (("a", TimeoutError), ("b", TimeoutError), ("c", QuotaExceededError)):
+        with pytest.raises(error):
+            store.set(key, bytes(50))
+    clock.sleep(100)
+    assert quota.used_bytes == 100
+    store.erase("a")
+    assert quota.used_bytes == 50
 
 
 # --- threads
