@@ -105,6 +105,7 @@ BOMBS: dict[str, tuple[dict[str, Any], bytes]] = {
     "bz2": ({"id": "bz2"}, bz2.compress(bytes(1 << 27))),
     "lzma": ({"id": "lzma"}, lzma.compress(bytes(1 << 27), preset=0)),
     "raw lzma": (RAW, lzma.compress(bytes(1 << 27), lzma.FORMAT_RAW, filters=RAW["filters"])),
+    "lz4, much": ({"id": "lz4"}, numcodecs.LZ4().encode(bytes(1 << 27))),
     "lz4": ({"id": "lz4"}, (1 << 30).to_bytes(4, "little") + bytes(100)),
     "lz4, negative": ({"id": "lz4"}, b"\xff" * 100),
     "gzip": ({"id": "gzip"}, numcodecs.GZip(9).encode(bytes(1 << 27))),
@@ -124,6 +125,25 @@ def test_bombs(name: str) -> None:
         with pytest.raises(CodecError):
             array[0, 0]
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma"])
+def test_little_data_for_a_huge_chunk(name: str) -> None:
+    """A chunk takes no memory that its data cannot fill, whatever the document says."""
+    codec = {"id": name}
+    chunk = numcodecs.get_codec(dict(codec)).encode(bytes(1000))
+    array = open_zarr(
+        stored({**documents(compressor=codec, chunks=[1 << 14, 1 << 14]), "0.0": chunk})
+    )
+    with pytest.raises(CodecError):
+        array[0, 0]
+    tracemalloc.start()
+    try:
+        with pytest.raises(CodecError):
+            array[0, 0]
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24  # the dictionary of LZMA takes 8 MiB
     finally:
         tracemalloc.stop()
 

@@ -130,6 +130,10 @@ def test_zarr_json_comes_first() -> None:
     assert isinstance(open_zarr(memory), ZarrGroup)
     both = stored({**documents(), ".zgroup": GROUP})
     assert isinstance(open_zarr(both), ZarrArray)
+    whole_of_both = whole({**documents("a"), "a/.zgroup": GROUP})
+    assert isinstance(open_zarr(stored(whole_of_both))["a"], ZarrArray)
+    other_order = whole({"a/.zgroup": GROUP, **documents("a")})
+    assert isinstance(open_zarr(stored(other_order))["a"], ZarrArray)
     hidden = stored({".zgroup": GROUP, "a/zarr.json": b"{}"})
     assert list(open_zarr(hidden)) == []
 

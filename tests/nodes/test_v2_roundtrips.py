@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_samples import index_expressions, orthogonal, outer
 from numpy.testing import assert_array_equal
-from v2_samples import base64_of, by_zarr, documents, sample, stored, written
+from v2_samples import ZLIB, base64_of, by_zarr, documents, sample, stored, written
 
 from storekit import LocalStore, MemoryStore, ZarrArray, ZarrGroup, open_zarr
 
@@ -324,6 +324,16 @@ def test_an_array_of_v2_becomes_one_of_v3() -> None:
     assert_array_equal(root["new"][...], data)
     root["other"] = old
     assert_array_equal(root["other"][...], data)
+
+
+@pytest.mark.parametrize("dtype", [*_UNWRITTEN, np.dtype([("a", ">U2"), ("b", "<m8")])], ids=str)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_zarr_python_cannot_write(dtype: Any, order: str) -> None:
+    """Records in mixed byte orders, and times without a unit, are read as what they are."""
+    data = sample(dtype, (5, 4))
+    ours = open_zarr(stored(written(data, chunks=(2, 3), order=order, compressor=ZLIB)))
+    same(ours[...], data)
+    same(ours[1:, 2], data[1:, 2])
 
 
 def test_base64_of_records_is_in_their_own_order() -> None:

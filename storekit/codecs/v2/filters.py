@@ -115,12 +115,6 @@ class PackBits(_Filter):
         """An eighth, and a byte."""
         return 1 + -(-size // 8)
 
-    def decode(self, data: Value, size: int | None) -> Value:
-        """A byte for each boolean."""
-        if not len(data) or data[0] > 7:
-            raise CodecError("no bits that were packed", codec=self.name)
-        return super().decode(data, size)
-
 
 class Shuffle(_Filter):
     """The first bytes of all elements, then the second, and so on."""
