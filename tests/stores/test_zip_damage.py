@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.errors import KeyNotFoundError, StoreError, UnsupportedError
-from storekit.stores import MemoryStore
+from storekit.stores import MemoryStore, TraceStore
 from storekit.stores._zip_directory import HEADER, RECORD, header_size, read_directory
 from storekit.stores._zip_end import END, LOCATOR, ZIP64_END, find_end
 from storekit.stores._zip_records import directory, header, new_entry
@@ -378,6 +378,29 @@ def test_an_end_of_zip64_that_lies_is_refused(
     data += LOCATOR.pack(b"PK\6\7", 0, position, disks) + whole[-END.size :]
     with pytest.raises(StoreError, match=error):
         over(data)
+
+
+def test_an_entry_that_means_an_older_value_is_refused(tmp_path: Path) -> None:
+    """An entry whose offset is that of a replaced value does not give parts of that one."""
+    path = tmp_path / "a.zip"
+    with ZipStore(path, "w") as store:
+        store.set("a", b"old value")
+        store.set("a", b"new value")
+    data = bytearray(path.read_bytes())
+    place = END.unpack(data[-END.size :])[6] + RECORD.size - 4
+    assert data[place : place + 4] != bytes(4)
+    data[place : place + 4] = bytes(4)
+    with pytest.raises(StoreError, match="damaged: "):
+        over(bytes(data)).get_partial_values([("a", 0, 3)])
+
+
+def test_a_directory_that_cannot_be_is_not_fetched() -> None:
+    """Whether a directory can be so long is decided before it is read."""
+    last = END.pack(b"PK\5\6", 0, 0, 1, 1, 1 << 30, 0, 0)
+    below = TraceStore(MemoryStore({"k": bytes(1 << 20) + last}))
+    with pytest.raises(StoreError, match="cannot have 1 entries"):
+        ZipStore.over(below, "k")
+    assert len(below.trace) == 1
 
 
 def test_headers_of_members_beyond_4_gib() -> None:
