@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
-from storekit.errors import (
-    ConflictError,
-    ConnectionLostError,
-    InvalidKeyError,
-    KeyNotFoundError,
-    UnsupportedError,
-)
+from storekit.errors import ConflictError, InvalidKeyError, KeyNotFoundError, UnsupportedError
 from storekit.keys import check_key, check_prefix
-from storekit.pool import run
-from storekit.stores._capable import CapableStore
-from storekit.stores._object_client import Client, check_process
-from storekit.stores._object_errors import Report, translate
+from storekit.stores._object_client import Client
 from storekit.stores._object_names import key_of, path_of
-from storekit.stores._object_ranges import ChangedError, Piece, Request, read_ranges
+from storekit.stores._object_reads import CLOUDS, STAMP, ObjectReads, version_of
 from storekit.stores.base import (
     ConditionalStore,
     Latency,
@@ -28,22 +19,18 @@ from storekit.stores.base import (
     ReadableStore,
     WritableStore,
 )
-from storekit.typing import ByteRange, Value
+from storekit.typing import Value
 
 __all__ = ["ObjectStore"]
 
-T = TypeVar("T")
-
-_CLOUDS = {"S3", "GCS", "Azure"}
-_CONDITIONAL = {*_CLOUDS, "Memory"}
+_CONDITIONAL = {*CLOUDS, "Memory"}
 _LATENCY = {"Memory": Latency.MEMORY, "Local": Latency.DISK}
-_STAMP = "storekit"  # the attribute that tells writes of equal values apart
 _BATCH = 1000  # objects that one request lists or erases
-_TRIES = 5  # to read parts of one version, before the whole is read
+_TRIES = 5  # to write a file whose directory others remove meanwhile
 _ANY_KIND = frozenset({ReadableStore, WritableStore, ListableStore, ConditionalStore})
 
 
-class ObjectStore(CapableStore):
+class ObjectStore(ObjectReads):
     """
     A store of objects: S3, Google Cloud Storage, Azure, and what talks like them.
 
@@ -134,103 +121,13 @@ class ObjectStore(CapableStore):
         where = id(self._client) if self._kind == "Memory" else self._backend.endpoint
         return "object", self._kind, where, self._url, self._root
 
-    # --- reading ----------------------------------------------------------------------------------
-
-    def _get(self, key: str) -> Value:
-        return self._ask("get", key, lambda path: memoryview(self._client.get(path).bytes()))
-
-    def _get_versioned(self, key: str) -> tuple[Value, str]:
-        def ask(path: str) -> tuple[Value, str]:
-            found = self._client.get(path)
-            return memoryview(found.bytes()), _version(found.meta, found.attributes)
-
-        return self._ask("get_versioned", key, ask)
-
-    def _getsize(self, key: str) -> int:
-        return self._meta(key, "getsize")["size"]  # type: ignore[no-any-return]
-
-    def _exists(self, key: str) -> bool:
-        try:
-            self._meta(key, "exists")
-        except KeyNotFoundError:
-            return False
-        return True
-
-    def _meta(self, key: str, op: str) -> Any:
-        """Size, tag and the like."""
-        if self._kind in _CLOUDS:
-            # A byte and not a HEAD: the answer that there is nothing says then what is missing, the
-            # key or the bucket.
-            piece = self._ask(op, key, lambda path: self._fetch(path, (0, 1)))
-            if piece is not None:
-                return piece
-        return self._ask(op, key, self._client.head)
-
-    def _fetch(self, path: str, request: Request) -> Any:
-        """
-        The metadata of an object of which a part can be read, and that part; None where the request
-        has no answer, since the object is too short or the backend knows no such requests.
-        """
-        from obstore.exceptions import GenericError, NotSupportedError
-
-        try:
-            found = self._client.get(path, options={"range": request})
-            return {**found.meta, "part": memoryview(found.bytes()), "span": found.range}
-        except NotSupportedError:
-            return None
-        except GenericError as error:
-            report = Report(error, path)
-            if report.status == 416 or not (report.status or report.kinds or report.in_the_way):
-                return None
-            raise
-
-    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        gap = int(self.request_cost) if self.latency is Latency.NETWORK else 0
-
-        def fetch(requests: Sequence[Request], strict: bool) -> list[Piece]:
-            pieces: list[Any] = [None] * len(requests)
-
-            def work(batch: Iterable[tuple[int, Request]]) -> None:
-                for place, request in batch:
-                    pieces[place] = self._piece(key, request, strict)
-
-            run(
-                enumerate(requests),
-                work,
-                clock=self.clock,
-                workers=min(len(requests), self._concurrency),
-                crew=self._concurrency,
-            )
-            return pieces
-
-        for _ in range(_TRIES):
-            try:
-                return read_ranges(ranges, gap, fetch)
-            except ChangedError:
-                continue
-        return super()._get_ranges(key, ranges)
-
-    def _piece(self, key: str, request: Request, strict: bool) -> Piece:
-        op = "get_partial_values"
-        meta = self._ask(op, key, lambda path: self._fetch(path, request))
-        if meta is None:
-            meta = self._ask(op, key, self._client.head)
-            if strict:
-                raise ChangedError  # or the backend knows no ranges: the whole will be read
-            return Piece(memoryview(b""), 0, meta["size"], _tag(meta))
-        first, last = meta["span"]
-        if len(meta["part"]) != last - first:
-            text = f"{len(meta['part'])} bytes came of {last - first}"
-            raise ConnectionLostError(text, store=self, op=op, key=key)
-        return Piece(meta["part"], first, meta["size"], _tag(meta))
-
     # --- writing ----------------------------------------------------------------------------------
 
     def _set(self, key: str, value: Value) -> None:
         self._ask("set", key, lambda path: self._put(path, value, "overwrite", uuid4().hex))
 
     def _put(self, path: str, value: Value, mode: Any, stamp: str) -> Any:
-        attributes = {_STAMP: stamp} if self._kind in _CONDITIONAL else None
+        attributes = {STAMP: stamp} if self._kind in _CONDITIONAL else None
         if self._kind == "Memory" and type(value) is not bytes:
             value = bytes(value)  # it would keep the buffer of the caller
         if self._kind == "Local":
@@ -272,7 +169,7 @@ class ObjectStore(CapableStore):
             if current is not None and current.startswith(stamp):
                 return current
             raise
-        return _version(put, {_STAMP: stamp})
+        return version_of(put, {STAMP: stamp})
 
     def _refuse(self, key: str) -> None:
         text = f"{key!r} has another version, or is absent"
@@ -281,7 +178,7 @@ class ObjectStore(CapableStore):
     def _version(self, key: str) -> str | None:
         def ask(path: str) -> str:
             found = self._client.get(path, options={"head": True})
-            return _version(found.meta, found.attributes)
+            return version_of(found.meta, found.attributes)
 
         try:
             return self._ask("get_versioned", key, ask)
@@ -335,7 +232,7 @@ class ObjectStore(CapableStore):
 
         obstore shows them without the slash, but keeps them apart in a listing of one level.
         """
-        markers = set(paths) if self._kind in _CLOUDS else set()
+        markers = set(paths) if self._kind in CLOUDS else set()
         for parent in {path[: path.rfind("/") + 1] for path in markers}:
             key = key_of(parent.removeprefix(self._root))
             level = self._translated("list_prefix", key, parent, partial(self._level, parent))
@@ -357,25 +254,6 @@ class ObjectStore(CapableStore):
                 keys.append(key)
         return keys
 
-    # --- asking -----------------------------------------------------------------------------------
-
-    def _ask(self, op: str, key: str, request: Callable[[str], T]) -> T:
-        """Make a request for a key or prefix, with its path."""
-        path = self._root + path_of(key)
-        return self._translated(op, key, path, lambda: request(path))
-
-    def _translated(self, op: str, key: str, path: str, request: Callable[[], T]) -> T:
-        """Make a request whose errors become ours."""
-        from obstore.exceptions import BaseError
-
-        check_process(self, op, key)
-        try:
-            return request()
-        except (BaseError, OSError, NotImplementedError, ValueError) as error:
-            secrets = self._backend.secrets
-            # Its text may show what must not be shown, so it is not the cause.
-            raise translate(error, store=self, op=op, key=key, path=path, secrets=secrets) from None
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _make, (self._declared, self._backend, self._root, self._concurrency)
 
@@ -391,11 +269,6 @@ def _make(declared: Any, client: Client, prefix: str, concurrency: int) -> Objec
     return store
 
 
-def _version(meta: Any, attributes: Any) -> str:
-    parts = attributes.get(_STAMP), meta.get("version"), meta.get("e_tag")
-    return " ".join(part or "-" for part in parts)
-
-
 def _mode(version: str | None) -> Any:
     """How obstore is told which version must be there; None if the text is no version."""
     if version is None:
@@ -405,7 +278,3 @@ def _mode(version: str | None) -> Any:
         return None
     told = {"version": parts[1], "e_tag": parts[2]}
     return {name: part for name, part in told.items() if part != "-"}
-
-
-def _tag(meta: Any) -> object:
-    return meta.get("e_tag") or meta.get("last_modified")
