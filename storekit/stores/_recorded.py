@@ -27,7 +27,7 @@ class RecordedError:
     Attributes:
         name: Of its class; if that is not one of storekit's, of the nearest base that is.
 
-        message: What it said.
+        message: What it said, of the store that raised it the class alone.
 
         key: The key or prefix that it named, if any.
 
@@ -47,9 +47,12 @@ class RecordedError:
         """What is kept of an error."""
         bases = [base.__name__ for base in type(error).__mro__ if base in _CLASSES.values()]
         key, after = getattr(error, "key", None), getattr(error, "retry_after", None)
+        message, store = str(error), getattr(error, "store", None)
+        if isinstance(store, str) and store:  # its repr, which says where it is
+            message = message.replace(store, store.partition("(")[0])
         return cls(
             name=bases[0] if bases else type(error).__name__,
-            message=_encodable(str(error)),
+            message=_encodable(message),
             key=_encodable(key) if isinstance(key, str) else None,
             retryable=bool(getattr(error, "retryable", False)),
             retry_after=after if after is None else float(after),

@@ -35,6 +35,7 @@ _CAPABILITIES = {
 }
 _SINGLE = {"get", "exists", "getsize", "get_versioned", "set", "erase", "compare_and_set"}
 _BY_PREFIX = {"list", "list_prefix", "list_dir", "erase_prefix"}
+_LISTS = _BY_PREFIX - {"erase_prefix"}
 _WITH_RANGES = {"get_partial_values", "set_partial_values"}
 _WITH_VALUES = {"set", "set_values", "set_partial_values", "compare_and_set"}
 _ERROR_FIELDS: dict[str, Any] = {
@@ -44,11 +45,19 @@ _ERROR_FIELDS: dict[str, Any] = {
     "retryable": bool,
     "retry_after": float | None,  # not negative
 }
+_LONGEST = 10**18  # nanoseconds, 31 years; a real clock could not wait for 300
 _FIELDS = {"op", "keys", "ranges", "values", "prefix", "expected_version"}
 
 
 def pack(traits: Traits, calls: Iterable[Recorded]) -> bytes:
-    """The bytes of a file."""
+    """
+    The bytes of a file.
+
+    Raises:
+        TypeError: If an answer is none.
+
+        ValueError: If a call took longer than a file can say.
+    """
     import msgpack
 
     store = {
@@ -139,6 +148,8 @@ def _abilities(names: Any) -> frozenset[type] | None:
 
 def _packed(recorded: Recorded) -> dict[str, Any]:
     call, answer = recorded.call, recorded.answer
+    if recorded.nanoseconds > _LONGEST:
+        raise ValueError(f"{call.op} took longer than the {_LONGEST} ns that a file can say")
     entry: dict[str, Any] = {"op": call.op, "nanoseconds": recorded.nanoseconds}
     for name in ("keys", "ranges", "values", "prefix", "expected_version"):
         value = getattr(call, name)
@@ -147,7 +158,7 @@ def _packed(recorded: Recorded) -> dict[str, Any]:
     if isinstance(answer, RecordedError):
         entry["error"] = {name: getattr(answer, name) for name in _ERROR_FIELDS}
     else:
-        entry["answer"] = checked_answer(call, answer)
+        entry["answer"] = _checked(call, answer)
     return entry
 
 
@@ -158,15 +169,15 @@ def _recorded(entry: Any, document: str, field: str) -> Recorded:
     if unknown:
         _refuse(document, field, "no other fields", sorted(map(str, unknown)))
     took = entry["nanoseconds"]
-    if not _is_int(took) or took < 0:
-        _refuse(document, f"{field}.nanoseconds", "an int that is not negative", took)
+    if not _is_int(took) or not 0 <= took <= _LONGEST:
+        _refuse(document, f"{field}.nanoseconds", f"an int from 0 to {_LONGEST}", took)
     call = _call(entry, document, field)
     if ("answer" in entry) == ("error" in entry):
         _refuse(document, field, "either an answer or an error", sorted(entry))
     if "error" in entry:
         return Recorded(call, _error(entry["error"], document, f"{field}.error"), took)
     try:
-        return Recorded(call, checked_answer(call, entry["answer"]), took)
+        return Recorded(call, _checked(call, entry["answer"]), took)
     except TypeError as error:
         raise MetadataError(str(error), document=document, field=f"{field}.answer") from error
 
@@ -178,11 +189,11 @@ def _call(entry: dict[str, Any], document: str, field: str) -> Call:
     try:
         keys = tuple(check_key(key) for key in _list(entry, "keys"))
         ranges = tuple(_range(part) for part in _list(entry, "ranges"))
+        values = tuple(_list(entry, "values"))
         prefix = check_prefix(entry["prefix"]) if "prefix" in entry else None
     except (InvalidKeyError, InvalidRangeError, TypeError) as error:
         raise MetadataError(str(error), document=document, field=field) from error
-    values, version = tuple(_list(entry, "values")), entry.get("expected_version")
-    call = Call(op, keys, ranges, values, prefix, version)
+    call = Call(op, keys, ranges, values, prefix, entry.get("expected_version"))
     if not _fits(call):
         _refuse(document, field, f"the arguments of {op}", sorted(entry))
     return call
@@ -216,6 +227,28 @@ def _fits(call: Call) -> bool:
         and (call.expected_version is None or call.op == "compare_and_set")
         and isinstance(call.expected_version, str | None)
     )
+
+
+def _checked(call: Call, answer: Any) -> Any:
+    """The answer, whose names are such as a store lists; else a TypeError."""
+    answer = checked_answer(call, answer)
+    for name in answer if call.op in _LISTS else ():
+        if not _is_listed(name, call):
+            what = "keys, and prefixes, directly" if call.op == "list_dir" else "keys"
+            raise TypeError(f"{call.op} answers with {what} under {call.prefix!r}; found {name!r}")
+    return answer
+
+
+def _is_listed(name: str, call: Call) -> bool:
+    prefix = call.prefix or ""
+    inside = name.removeprefix(prefix)
+    if call.op == "list_dir":
+        inside = inside.removesuffix("/")
+    try:
+        check_key(prefix + inside)
+    except InvalidKeyError:
+        return False
+    return name.startswith(prefix) and (call.op != "list_dir" or "/" not in inside)
 
 
 def _error(entry: Any, document: str, field: str) -> RecordedError:

@@ -23,8 +23,9 @@ class Recording(Shared):
     Calls of a store with their answers or errors, and how long each took.
 
     `RecordStore` writes to it, `ReplayStore` answers from it. It holds the values that were read
-    and written, and the messages of errors; nothing else about the store. A recording that is
-    pickled takes its calls to the other process, where it goes on by itself.
+    and written, and the messages of errors, in which the store that raised it is named by its class
+    alone; nothing else about the store. A recording that is pickled takes its calls to the other
+    process, where it goes on by itself.
 
     Threads: safe.
     """
@@ -43,9 +44,9 @@ class Recording(Shared):
             path: Of the file, which is replaced.
 
         Raises:
-            ValueError: If nothing was ever recorded with it.
+            ValueError: If nothing was ever recorded with it, or a call took more than 31 years.
 
-            TypeError: If a store gave an answer that is none.
+            TypeError: If a store gave an answer that is none, or listed names that are none.
         """
         if self._traits is None:
             raise ValueError("the recording has no store: it was never given to a RecordStore")

@@ -47,10 +47,13 @@ from storekit.stores import (
 )
 from storekit.stores._recording_file import MAGIC
 from storekit.stores.distributions import LogNormal
+from storekit.stores.fault import Fault
+from storekit.stores.faulty import FaultyStore
 from storekit.stores.link import Link
 from storekit.stores.record import Recording, RecordStore
 from storekit.stores.replay import ReplayStore
-from storekit.testing import StoreContract
+from storekit.stores.retry import RetryStore
+from storekit.testing import HandlerStore, StoreContract
 
 
 class TestRecordStores(StoreContract):
@@ -291,6 +294,43 @@ def test_errors_of_others_become_the_nearest(tmp_path: Path) -> None:
     assert str(found) == "OSError: [Errno 5] I/O \\udcff"
 
 
+def test_an_error_does_not_say_where_the_store_is(tmp_path: Path) -> None:
+    """In messages the store that raised is named by its class alone, however it is wrapped."""
+    place = tmp_path / "secretdir"
+    recording, again = Recording(), Recording()
+    faulty = FaultyStore(LocalStore(place), [Fault("getsize")])
+    store: Any = RecordStore(RetryStore(faulty, attempts=1), recording)
+    for ask in (store.get, store.getsize):
+        with pytest.raises(StoreError, match="secretdir"):
+            ask("a")
+    replay: Any = ReplayStore(saved(recording, tmp_path))
+    outer: Any = RecordStore(replay, again)
+    for ask, kind in ((outer.get, KeyNotFoundError), (outer.getsize, ConnectionLostError)):
+        with pytest.raises(kind, match=r"^(Local|Faulty)Store\.get") as caught:
+            ask("a")
+        assert "secretdir" not in str(caught.value)
+    again.save(tmp_path / "again")
+    for name in ("recording", "again"):
+        assert b"secretdir" not in (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "answer", [["../a"], ["a", "b//"], ["a\0"]], ids=["climbing", "empty", "nul"]
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, answer: list[str]) -> None:
+    """A listing with names that are none, and a call longer than any wait, make no file."""
+    recording = Recording()
+    RecordStore(HandlerStore(lambda call: answer), recording).list()  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="list answers with keys"):
+        recording.save(tmp_path / "file")
+    clock = VirtualClock()
+    recording = Recording()
+    RecordStore(SlowStore(MemoryStore(), 1.1e9, clock=clock), recording).exists("a")  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="exists took longer"):
+        recording.save(tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
 def test_an_interrupt_is_not_recorded() -> None:
     """Ctrl-C is nothing that a store says."""
     recording = Recording()
@@ -391,6 +431,11 @@ def changed(**fields: Any) -> dict[str, Any]:
     return {"store": STORE, "calls": [CALL, call]}
 
 
+def listed(op: str, prefix: str, *names: str) -> dict[str, Any]:
+    """The same with a listing."""
+    return changed(op=op, keys=None, prefix=prefix, answer=list(names))
+
+
 def with_error(**fields: Any) -> dict[str, Any]:
     """The same with an error."""
     return changed(answer=None, error=ERROR | fields)
@@ -403,7 +448,17 @@ def with_store(**fields: Any) -> dict[str, Any]:
 
 def test_the_samples_of_files_are_read(tmp_path: Path) -> None:
     """What the cases below spoil is a recording before."""
-    for content in (changed(), with_error(), with_store()):
+    good = (
+        changed(),
+        changed(nanoseconds=10**18),
+        with_error(),
+        with_store(),
+        listed("list", "", "a", "b/c"),
+        listed("list_prefix", "a/", "a/b", "a/b/c"),
+        listed("list_dir", "a/", "a/b", "a/c/"),
+        listed("list_dir", "", "b", "c/"),
+    )
+    for content in good:
         (tmp_path / "file").write_bytes(file_of(content))
         assert len(Recording.load(tmp_path / "file")) == len(content["calls"])
 
@@ -451,6 +506,22 @@ def test_the_samples_of_files_are_read(tmp_path: Path) -> None:
         (changed(op="get_partial_values", ranges=[[0]], answer=[b""]), "a range must be"),
         (changed(op="get_partial_values", ranges=[[0, -1]], answer=[b""]), "negative"),
         (changed(op="get_partial_values", ranges=[[0, 1]], answer=[]), "a list of 1"),
+        (changed(values="xyz"), r"calls\[1\]: values must be a list, found str"),
+        (changed(values={}), r"calls\[1\]: values must be a list, found dict"),
+        (listed("list", "", "../../etc/passwd"), r"calls\[1\].answer: .*'../../etc/passwd'"),
+        (listed("list", "", "/a"), r"calls\[1\].answer: list answers with keys"),
+        (listed("list", "", "a//b"), r"calls\[1\].answer"),
+        (listed("list", "", "a/"), r"calls\[1\].answer"),
+        (listed("list_prefix", "a/", "a/b\0"), r"calls\[1\].answer"),
+        (listed("list_prefix", "a/", "elsewhere"), r"calls\[1\].answer: .*under 'a/'"),
+        (listed("list_prefix", "a/", "a/"), r"calls\[1\].answer"),
+        (listed("list_dir", "a/", "a/b/c"), r"calls\[1\].answer: list_dir answers with keys"),
+        (listed("list_dir", "a/", "a/b/c/"), r"calls\[1\].answer"),
+        (listed("list_dir", "a/", "b"), r"calls\[1\].answer"),
+        (listed("list_dir", "a/", "a/"), r"calls\[1\].answer"),
+        (listed("list_dir", "", "/"), r"calls\[1\].answer"),
+        (changed(nanoseconds=2**64 - 1), r"calls\[1\].nanoseconds"),
+        (changed(nanoseconds=10**18 + 1), r"calls\[1\].nanoseconds: expected an int from 0 to"),
         (changed(nanoseconds=-1), r"calls\[1\].nanoseconds"),
         (changed(nanoseconds=1.0), r"calls\[1\].nanoseconds"),
         (changed(answer="text"), r"calls\[1\].answer: get answers with a bytes-like value"),
