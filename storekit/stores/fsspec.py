@@ -6,34 +6,29 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
-from storekit.errors import InvalidKeyError, KeyNotFoundError, StoreError
-from storekit.keys import RESERVED, check_key, resolve_range
+from storekit.errors import InvalidKeyError, KeyNotFoundError
+from storekit.keys import RESERVED, check_key
 from storekit.pool import run
-from storekit.stores._capable import CapableStore
 from storekit.stores._forklock import fork_lock
-from storekit.stores._fsspec_errors import is_past_the_end, translate
+from storekit.stores._fsspec_reads import FsspecReads
 from storekit.stores._fsspec_system import System
 from storekit.stores._object_names import key_of, path_of
 from storekit.stores.base import Latency, ListableStore, ReadableStore, WritableStore
-from storekit.stores.coalesce import read_spans
-from storekit.typing import ByteRange, Value
+from storekit.typing import Value
 
 __all__ = ["FsspecStore"]
 
-T = TypeVar("T")
-
 _SECRET = re.compile(r"(?<=://)[^/@]+@|\?.*\Z")
-_WRITES = {"set", "set_values", "set_partial_values"}
-_TRIES = 8  # where others may have come in between
+_TRIES = 8  # to move a file to where others remove directories meanwhile
 _BATCH = 1000  # objects that one request erases
 
 _guard = fork_lock()  # for the disk and the memory of this machine: directories come and go
 
 
-class FsspecStore(CapableStore):
+class FsspecStore(FsspecReads):
     """
     A store of files in a file system of fsspec: s3fs, gcsfs, sftp, a chain of URLs, your own.
 
@@ -131,110 +126,6 @@ class FsspecStore(CapableStore):
     def identity(self) -> Hashable:
         """The file system and the path."""
         return "fsspec", self._system.place, self._base
-
-    # --- reading ----------------------------------------------------------------------------------
-
-    def _get(self, key: str) -> Value:
-        return self._ask("get", key, lambda fs, path: _bytes(fs.cat_file(path)))
-
-    def _getsize(self, key: str) -> int:
-        info = self._info(key, "getsize")
-        return info["size"] if info.get("size") is not None else len(self._get(key))
-
-    def _exists(self, key: str) -> bool:
-        try:
-            self._info(key, "exists")
-        except KeyNotFoundError:
-            return False
-        return True
-
-    def _info(self, key: str, op: str) -> Any:
-        def ask(fs: Any, path: str) -> Any:
-            fs.invalidate_cache()
-            info = fs.info(path)
-            if info["type"] != "file":
-                raise FileNotFoundError(path)
-            return info
-
-        return self._ask(op, key, ask)
-
-    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        if self.latency is not Latency.NETWORK:
-            return self._read_file(key, ranges)
-        if len(ranges) == 1:
-            value = self._read_one(key, *ranges[0])
-            if value is not None:
-                return [value]
-        for _ in range(_TRIES):
-            before = self._info(key, "get_partial_values")
-            if before.get("size") is None:
-                break
-            spans = [resolve_range(start, length, before["size"]) for start, length in ranges]
-            try:
-                values = self._read_spans(key, spans)
-            except _PastTheEndError:
-                continue
-            if len(ranges) == 1 or self._info(key, "get_partial_values") == before:
-                return values
-        return super()._get_ranges(key, ranges)
-
-    def _read_file(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        """From the disk or memory of this machine: all ranges from one open file."""
-        if self._system.is_memory:
-            return super()._get_ranges(key, ranges)
-
-        def ask(fs: Any, path: str) -> list[Value]:
-            with fs.open(path, "rb") as file:
-                values = []
-                size = file.seek(0, 2)
-                for start, length in ranges:
-                    first, last = resolve_range(start, length, size)
-                    file.seek(first)
-                    values.append(_bytes(file.read(last - first)))
-                return values
-
-        return self._ask("get_partial_values", key, ask)
-
-    def _read_one(self, key: str, start: int, length: int | None) -> Value | None:
-        """A range in one request; None where the size must be known for it."""
-        if length == 0 or (start < 0 and length is not None) or start < -(1 << 62):
-            return None
-        end = None if length is None else start + length
-        if start > 1 << 62 or (end is not None and end > 1 << 62):
-            return None
-
-        def ask(fs: Any, path: str) -> Value | None:
-            try:
-                return _bytes(fs.cat_file(path, start=start, end=end))
-            except Exception as error:
-                if is_past_the_end(error):
-                    return None
-                raise
-
-        return self._ask("get_partial_values", key, ask)
-
-    def _read_spans(self, key: str, spans: Sequence[tuple[int, int]]) -> list[Value]:
-        """The bytes of spans that lie within the file, side by side."""
-        asked: list[tuple[int, int]] = []
-
-        def note(first: int, last: int) -> Value:
-            asked.append((first, last))
-            return b""
-
-        def ask(fs: Any, path: str) -> dict[tuple[int, int], Value]:
-            starts, ends = [first for first, _ in asked], [last for _, last in asked]
-            parts = fs.cat_ranges([path] * len(asked), starts, ends, on_error="return")
-            for part in parts:
-                if isinstance(part, Exception):
-                    raise _PastTheEndError if is_past_the_end(part) else part
-            return {span: _bytes(part) for span, part in zip(asked, parts, strict=True)}
-
-        gap = int(self.request_cost)
-        read_spans([*spans, (0, 0)], gap, note)
-        found = self._ask("get_partial_values", key, ask) if asked else {}
-        if any(len(found[first, last]) != last - first for first, last in asked):
-            raise _PastTheEndError
-        return read_spans([*spans, (0, 0)], gap, lambda first, last: found[first, last])[:-1]
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -405,19 +296,6 @@ class FsspecStore(CapableStore):
                 with suppress(InvalidKeyError):
                     yield check_key(key)
 
-    # --- asking -----------------------------------------------------------------------------------
-
-    def _ask(self, op: str, key: str, request: Callable[[Any, str], T]) -> T:
-        """Make a request for a key or prefix, with the file system and the path."""
-        path = self._base + (path_of(key) if self._system.is_flat else key)
-        try:
-            return request(self._system.fs, path)
-        except (StoreError, _PastTheEndError):
-            raise
-        except Exception as error:  # noqa: BLE001 - file systems raise anything
-            # Its text may show what must not be shown, so it is not the cause.
-            raise translate(error, store=self, op=op, key=key, writes=op in _WRITES) from None
-
     def __reduce__(self) -> tuple[Any, ...]:
         return _make, (self._declared, self._system, self._concurrency)
 
@@ -425,10 +303,6 @@ class FsspecStore(CapableStore):
         root = self._system.root
         url = root if "://" in root else f"{self._system.kind}://{root}"
         return f"{self._declared.__name__}({_SECRET.sub('', url)!r})"
-
-
-class _PastTheEndError(Exception):
-    """The file has become shorter since its size was asked."""
 
 
 def _make(declared: Any, system: System, concurrency: int) -> FsspecStore:
@@ -440,7 +314,3 @@ def _raise(error: Exception) -> None:
     """Of a walk: what has gone while it went on is left out, all other errors are passed on."""
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-def _bytes(value: Any) -> Value:
-    return value if type(value) is bytes else memoryview(bytes(value))

@@ -89,7 +89,8 @@ class TestSlowMemory(StoreContract):
             fs.rm(path, recursive=True)
 
     def test_a_key_and_its_prefix_never_live_together(self, store: Store) -> None:
-        """Found by looking first, which other writers can overtake: only one writer is sure."""
+        """Not kept here: it is found by looking first, which other writers can overtake."""
+        pytest.skip("among writers at one time this is found only on the local disk and in memory")
 
 
 # --- what the contract does not say ---------------------------------------------------------------
