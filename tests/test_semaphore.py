@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from storekit.clock import REAL_CLOCK
-from storekit.errors import SimulationStalledError
 from storekit.semaphore import Semaphore
 from storekit.simulation import VirtualClock
 
@@ -27,23 +28,30 @@ def test_so_many_have_a_permit_at_once(permits: int) -> None:
     clock, semaphore, begun = VirtualClock(), Semaphore(permits), []
 
     def work(index: int) -> None:
-        with semaphore.permit(clock):
-            begun.append((index, clock.now()))
-            clock.sleep(1)
+        begun.append((index, clock.now()))
+        clock.sleep(1)
 
     with clock.executor(10) as executor:
-        clock.gather([executor.submit(work, index) for index in range(10)])
+        tasks = [partial(semaphore.run, clock, partial(work, index)) for index in range(10)]
+        clock.gather([executor.submit(task) for task in tasks])
     assert begun == [(index, index // permits) for index in range(10)]
+    assert semaphore.free == permits
+
+
+def test_a_thread_needs_one_permit() -> None:
+    """What is done under a permit may ask for it again."""
+    semaphore = Semaphore(1)
+    assert semaphore.run(REAL_CLOCK, lambda: semaphore.run(REAL_CLOCK, lambda: 3)) == 3
+    assert semaphore.free == 1
 
 
 def test_an_error_gives_a_permit_back() -> None:
-    """A permit ends with its context, however that ends."""
-    clock, semaphore = VirtualClock(), Semaphore(1)
+    """A permit ends with the work, however that ends."""
+    semaphore = Semaphore(1)
     for _ in range(3):
-        with pytest.raises(KeyError), semaphore.permit(clock):
-            raise KeyError
-    with semaphore.permit(clock), pytest.raises(SimulationStalledError):
-        semaphore.permit(clock).acquire()
+        with pytest.raises(ZeroDivisionError):
+            semaphore.run(REAL_CLOCK, lambda: 1 / 0)
+    assert semaphore.free == 1
 
 
 def test_real_threads_have_permits(restless: None) -> None:
@@ -53,16 +61,18 @@ def test_real_threads_have_permits(restless: None) -> None:
 
     def work() -> None:
         nonlocal holders, most, done
-        for _ in range(200):
-            with semaphore.permit(REAL_CLOCK):
-                with guard:
-                    holders += 1
-                    most = max(most, holders)
-                with guard:
-                    holders -= 1
-                    done += 1
+        with guard:
+            holders += 1
+            most = max(most, holders)
+        with guard:
+            holders -= 1
+            done += 1
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
+    def many() -> None:
+        for _ in range(200):
+            semaphore.run(REAL_CLOCK, work)
+
+    threads = [threading.Thread(target=many) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -71,28 +81,34 @@ def test_real_threads_have_permits(restless: None) -> None:
     assert most <= 3
 
 
-def test_who_is_interrupted_takes_no_permit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_who_is_interrupted_takes_no_permit(comes_first: bool) -> None:
     """Ctrl-C while one waits leaves the queue as it was without, also if the permit had come."""
-    semaphore = Semaphore(1)
-    held = semaphore.permit(REAL_CLOCK)
-    held.acquire()
+    semaphore, begin, end = Semaphore(1), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begin.set()
+        end.wait()
+
+    holder = threading.Thread(target=semaphore.run, args=(REAL_CLOCK, hold))
+    holder.start()
+    begin.wait()
 
     class Interrupted:
-        def __init__(self, comes_first: bool) -> None:
-            self.comes_first = comes_first
-
         def wait(self, timeout: float | None = None) -> bool:
-            if self.comes_first:
-                held.release()
+            if comes_first:
+                end.set()
+                holder.join()
             signal.raise_signal(signal.SIGINT)
             return True
 
         def set(self) -> None:
             pass
 
-    for comes_first in (False, True):
-        clock: Any = type("Clock", (), {"event": lambda self, c=comes_first: Interrupted(c)})()
-        with pytest.raises(KeyboardInterrupt), semaphore.permit(clock):
-            pass
+    clock: Any = SimpleNamespace(event=Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        semaphore.run(clock, pytest.fail)
+    end.set()
+    holder.join()
     assert semaphore.free == 1
     assert not semaphore._queue

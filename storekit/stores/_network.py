@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from storekit.clock import Clock
 from storekit.errors import ConnectionLostError
-from storekit.semaphore import Permit, Semaphore
+from storekit.semaphore import Semaphore
 from storekit.stores._pipe import Pipe
 from storekit.stores.distributions import Constant
 
@@ -73,9 +73,6 @@ class _Local(threading.local):
     woke = 0.0
     """When that was, by the clock."""
 
-    permit: Permit | None = None
-    """Its connection: a link inside a store of the same link needs no second one."""
-
 
 class Trip:
     """
@@ -95,7 +92,6 @@ class Trip:
     def __init__(self, network: Network, clock: Clock, draws: Draws) -> None:
         self._network, self._clock, self._draws = network, clock, draws
         self._link, self._local = network.link, network.local
-        self._permit: Permit | None = None
         self._at = 0.0
         self._answer_lost: str | None = None
 
@@ -121,34 +117,23 @@ class Trip:
         Raises:
             ConnectionLostError: If a request, its answer or the link is lost.
         """
-        try:
-            try:
-                self._connect()
-                return self._carry_out(call, requests, proceed, weigh)
-            finally:
-                self._disconnect()
-        except BaseException:
-            self._disconnect()  # Ctrl-C may have come in the midst of it; twice does no harm
-            raise
+        asked, connections = self._clock.now(), self._network.connections
 
-    def _connect(self) -> None:
+        def connected() -> T:
+            self._begin(asked)
+            return self._carry_out(call, requests, proceed, weigh)
+
+        # A link inside a store of the same link needs no second connection: see `Semaphore`.
+        return connected() if connections is None else connections.run(self._clock, connected)
+
+    def _begin(self, asked: float) -> None:
+        """Set the time of the trip, which was asked for at a moment and then waited, perhaps."""
         now, local = self._clock.now(), self._local
-        gap = now - local.woke
-        late = local.late if gap < _MOST_LATE else 0.0
+        gap = asked - local.woke
+        late = local.late if gap < _MOST_LATE and now - asked < _OWN else 0.0
         if late and gap < _OWN:
-            late += gap
-        if self._network.connections is not None and local.permit is None:
-            local.permit = self._permit = self._network.connections.permit(self._clock)
-            self._permit.acquire()
-            before, now = now, self._clock.now()
-            if now - before >= _OWN:  # it has waited
-                late = 0.0
+            late += now - local.woke
         self._at = now - late
-
-    def _disconnect(self) -> None:
-        if self._permit is not None:
-            self._local.permit = None
-            self._permit.release()
 
     def _carry_out(
         self,

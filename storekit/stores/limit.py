@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +47,6 @@ class LimitStore(WrapperStore):
         if clock is not None:
             self.clock = clock
         self._permits: dict[int, Semaphore] = {}  # by process: a forked one has no other threads
-        self._local = _Local()
 
     @property
     def concurrency(self) -> int:
@@ -56,26 +54,12 @@ class LimitStore(WrapperStore):
         return min(self.inner.concurrency, self.max_in_flight)
 
     def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        if self._local.permitted:
-            return proceed()
         process = os.getpid()
         permits = self._permits.get(process)
         if permits is None:
             permits = self._permits.setdefault(process, Semaphore(self.max_in_flight))
-        with permits.permit(self.clock):
-            self._local.permitted = True
-            try:
-                return proceed()
-            finally:
-                self._local.permitted = False
+        return permits.run(self.clock, proceed)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {"max_in_flight": self.max_in_flight}
         return config if self._clock is None else {**config, "clock": self._clock}
-
-
-class _Local(threading.local):
-    """What is a thread's own."""
-
-    permitted = False
-    """Whether it is in a call that has a permit."""

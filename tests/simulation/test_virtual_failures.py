@@ -244,9 +244,9 @@ class TestDeadlocks:
         """If a method of a store is the task, the line of the store is named."""
         clock = VirtualClock(patience=None)
         semaphore = Semaphore(1)
-        semaphore.permit(clock).acquire()
+        semaphore._acquire(0, clock)
         with pytest.raises(SimulationStalledError, match=r"semaphore.py:\d+ in _acquire"):
-            clock.executor(1).submit(semaphore.permit(clock).acquire).result()
+            clock.executor(1).submit(semaphore.run, clock, list).result()
 
 
 def lock_twice(lock: Any) -> None:

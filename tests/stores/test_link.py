@@ -355,7 +355,7 @@ def test_a_forked_child_finds_the_link_idle(link: Link) -> None:
     slow = SlowStore(MemoryStore({"a": bytes(10)}), link=link)
     network = link.network(REAL_CLOCK)
     if network.connections is not None:
-        network.connections.permit(REAL_CLOCK).acquire()
+        network.connections._acquire(0, REAL_CLOCK)
     else:
         heapq.heappush(network.down._flows, (1.0, 0, _Flow(REAL_CLOCK.event())))
     assert in_child(lambda: slow.get("a")) == 0
