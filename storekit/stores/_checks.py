@@ -70,6 +70,7 @@ def check_clock(clock: Clock | None) -> Clock | None:
     Raises:
         TypeError: If it is anything else.
     """
-    if clock is not None and not all(hasattr(clock, name) for name in _CLOCK):
+    able = all(hasattr(clock, name) for name in _CLOCK) and not isinstance(clock, type)
+    if clock is not None and not able:
         raise TypeError(f"clock must be a Clock, found {clock!r}")
     return clock

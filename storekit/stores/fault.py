@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, dataclass, field, fields
 from fnmatch import fnmatchcase
@@ -141,7 +142,11 @@ class Fault:
         examples = _examples(self.key)
         if self._ops - _BY_PREFIX and any(_is_valid(check_key, key) for key in examples):
             return
-        if self._ops & _BY_PREFIX and any(_is_valid(check_prefix, key) for key in examples):
+        if self._ops & _BY_PREFIX - {"list"} and any(
+            key != "/" and _is_valid(check_prefix, key) for key in examples
+        ):
+            return
+        if "list" in self._ops and fnmatchcase("", self.key):
             return
         raise ValueError(f"key: no key and no prefix can match {self.key!r} in these operations")
 
@@ -181,9 +186,27 @@ def _show(value: object) -> str:
 
 def _examples(pattern: str) -> list[str]:
     """Some short texts that match a pattern: if one can be a key, the pattern can match a key."""
-    plain = re.sub(r"\[!?\]?[^\]]*\]|\?", "x", pattern)
-    ends = [plain, plain + "/"] if plain.endswith("*") else [plain]
-    return [re.sub(r"\*+", star, end) for end in ends for star in ("x", "")]
+    parts = re.findall(r"\[!?\]?[^\]]*\]|.", pattern, re.DOTALL)
+    found = []
+    for star in ("x", ""):
+        letters = [star if part == "*" else _letter(part) for part in parts]
+        found.append("".join(letters))
+        if parts and fnmatchcase("/", parts[-1]):
+            found.append("".join(letters[:-1]) + (star if parts[-1] == "*" else "") + "/")
+    return [text for text in found if fnmatchcase(text, pattern)]
+
+
+def _letter(part: str) -> str:
+    """A letter that a part of a pattern stands for: one that can be a key, if there is any."""
+    if len(part) == 1:
+        return "x" if part == "?" else part
+    # The usual ones, and those at the ends of a range or, if it is to be left out, beside them.
+    near = (ord(each) + step for each in part for step in (-1, 0, 1))
+    usual = "x", *map(chr, range(33, 127))
+    for each in (*usual, *(chr(code) for code in near if 0 <= code <= sys.maxunicode)):
+        if fnmatchcase(each, part) and _is_valid(check_key, each):
+            return each
+    return next((each for each in "./" if fnmatchcase(each, part)), part)
 
 
 def _is_valid(check: Callable[[str], object], text: str) -> bool:

@@ -499,6 +499,17 @@ def test_it_is_configured_and_restored() -> None:
         ("key", {"op": "get", "key": ""}),
         ("key", {"op": "list*", "key": "a"}),
         ("key", {"key": "x" * 300}),
+        ("key", {"op": "list", "key": "a/"}),
+        ("key", {"op": "list", "key": "?*"}),
+        ("key", {"op": ["list", "get"], "key": "a/"}),
+        ("key", {"key": "[z-a]"}),
+        ("key", {"key": "a[z-a]*"}),
+        ("key", {"key": "[/]"}),
+        ("key", {"key": "a[/]/b"}),
+        ("key", {"op": "get", "key": "a[/]"}),
+        ("key", {"key": "[.]"}),
+        ("key", {"key": "a/[.][.]/*"}),
+        ("key", {"key": "[\0]"}),
     ],
 )
 def test_rules_that_can_never_fire_are_refused(name: str, fields: dict[str, Any]) -> None:
@@ -508,11 +519,34 @@ def test_rules_that_can_never_fire_are_refused(name: str, fields: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "key", ["*", "?", "a*b", ".*", "*.", "[ab]/[!c]*", "**/c/*", "a/c/0", "?" * 200, "a*" * 200]
+    "key",
+    [
+        *("*", "?", "a*b", ".*", "*.", "[ab]/[!c]*", "**/c/*", "a/c/0", "?" * 200, "a*" * 200),
+        *("[z-a", "[]]", "[!x]", "[!!-~]", "[一-龥]", "[b-c]", "a[/]b", "[/.]x", "a[!a-z]b", "[[]"),
+        *("a[*]b", "[?]", "[😀]", "[!\0-😀]", "[*?][[]"),
+    ],
 )
 def test_rules_that_can_fire_are_not(key: str) -> None:
     """Patterns that some key matches are taken."""
     assert Fault("get", key).key == key
+
+
+@pytest.mark.parametrize(
+    ("op", "key"),
+    [
+        ("list", ""),
+        ("list", "*"),
+        (["list", "get"], "a"),
+        ("list_prefix", "a/"),
+        ("list_prefix", "a?"),
+        ("list*", "a[/]"),
+        ("erase_prefix", "[a/][/b]"),
+        ("*", "a/"),
+    ],
+)
+def test_rules_about_prefixes_that_can_fire_are_not(op: Any, key: str) -> None:
+    """A prefix ends with a slash, which any of the wild cards may be; that of `list` is empty."""
+    assert Fault(op, key).key == key
 
 
 def test_rules_must_be_rules() -> None:
