@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from storekit.nodes.array import Array as Array
     from storekit.nodes.group import Group as Group
     from storekit.nodes.node import Node as Node
+    from storekit.nodes.opening import open as open
     from storekit.nodes.zarr_array import ZarrArray as ZarrArray
     from storekit.nodes.zarr_group import ZarrGroup as ZarrGroup
     from storekit.nodes.zarr_group import open_zarr as open_zarr
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from storekit.stores.distributions import Uniform as Uniform
     from storekit.stores.fault import Fault as Fault
     from storekit.stores.faulty import FaultyStore as FaultyStore
+    from storekit.stores.fsspec import FsspecStore as FsspecStore
+    from storekit.stores.http import HTTPStore as HTTPStore
     from storekit.stores.limit import LimitStore as LimitStore
     from storekit.stores.link import Link as Link
     from storekit.stores.local import LocalStore as LocalStore
     from storekit.stores.memory import MemoryStore as MemoryStore
     from storekit.stores.mirror import MirrorStore as MirrorStore
+    from storekit.stores.object import ObjectStore as ObjectStore
     from storekit.stores.outages import Outages as Outages
     from storekit.stores.prefix import PrefixStore as PrefixStore
     from storekit.stores.quota import QuotaStore as QuotaStore
@@ -55,7 +59,10 @@ if TYPE_CHECKING:
     from storekit.stores.timeout import TimeoutStore as TimeoutStore
     from storekit.stores.trace import Trace as Trace
     from storekit.stores.trace import TraceStore as TraceStore
+    from storekit.stores.urls import open_store as open_store
+    from storekit.stores.urls import register_scheme as register_scheme
     from storekit.stores.wrapper import WrapperStore as WrapperStore
+    from storekit.stores.zip import ZipStore as ZipStore
 
 __version__ = "0.1.0"
 
@@ -67,7 +74,9 @@ _HOMES = {
     "Constant": "stores.distributions",
     "Fault": "stores.fault",
     "FaultyStore": "stores.faulty",
+    "FsspecStore": "stores.fsspec",
     "Group": "nodes.group",
+    "HTTPStore": "stores.http",
     "LimitStore": "stores.limit",
     "Link": "stores.link",
     "ListableStore": "stores.base",
@@ -77,6 +86,7 @@ _HOMES = {
     "MirrorStore": "stores.mirror",
     "Node": "nodes.node",
     "Normal": "stores.distributions",
+    "ObjectStore": "stores.object",
     "Outages": "stores.outages",
     "Pareto": "stores.distributions",
     "PrefixStore": "stores.prefix",
@@ -100,10 +110,14 @@ _HOMES = {
     "ZarrArray": "nodes.zarr_array",
     "ZarrGroup": "nodes.zarr_group",
     "ZarrNode": "nodes.zarr_node",
+    "ZipStore": "stores.zip",
     "errors": ":errors",
+    "open": "nodes.opening",
+    "open_store": "stores.urls",
     "open_zarr": "nodes.zarr_group",
     "profiles": ":stores.profiles",
     "register_codec": "codecs.registry",
+    "register_scheme": "stores.urls",
 }
 
 __all__ = ["__version__", *_HOMES]

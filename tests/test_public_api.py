@@ -28,7 +28,9 @@ PUBLIC = [
     "Constant",
     "Fault",
     "FaultyStore",
+    "FsspecStore",
     "Group",
+    "HTTPStore",
     "LimitStore",
     "Link",
     "ListableStore",
@@ -38,6 +40,7 @@ PUBLIC = [
     "MirrorStore",
     "Node",
     "Normal",
+    "ObjectStore",
     "Outages",
     "Pareto",
     "PrefixStore",
@@ -61,11 +64,15 @@ PUBLIC = [
     "ZarrArray",
     "ZarrGroup",
     "ZarrNode",
+    "ZipStore",
     "__version__",
     "errors",
+    "open",
+    "open_store",
     "open_zarr",
     "profiles",
     "register_codec",
+    "register_scheme",
 ]
 
 FLOORS = [

@@ -26,11 +26,14 @@ if TYPE_CHECKING:
     from storekit.stores.faults import Faults as Faults
     from storekit.stores.faults import Fired as Fired
     from storekit.stores.faulty import FaultyStore as FaultyStore
+    from storekit.stores.fsspec import FsspecStore as FsspecStore
+    from storekit.stores.http import HTTPStore as HTTPStore
     from storekit.stores.limit import LimitStore as LimitStore
     from storekit.stores.link import Link as Link
     from storekit.stores.local import LocalStore as LocalStore
     from storekit.stores.memory import MemoryStore as MemoryStore
     from storekit.stores.mirror import MirrorStore as MirrorStore
+    from storekit.stores.object import ObjectStore as ObjectStore
     from storekit.stores.outages import Outages as Outages
     from storekit.stores.prefix import PrefixStore as PrefixStore
     from storekit.stores.quota import QuotaStore as QuotaStore
@@ -45,8 +48,11 @@ if TYPE_CHECKING:
     from storekit.stores.trace import Trace as Trace
     from storekit.stores.trace import TraceStore as TraceStore
     from storekit.stores.trace_records import TraceRecord as TraceRecord
+    from storekit.stores.urls import open_store as open_store
+    from storekit.stores.urls import register_scheme as register_scheme
     from storekit.stores.wrapper import Call as Call
     from storekit.stores.wrapper import WrapperStore as WrapperStore
+    from storekit.stores.zip import ZipStore as ZipStore
 
 _HOMES = {
     "CacheStats": "stores.cache",
@@ -59,6 +65,8 @@ _HOMES = {
     "Faults": "stores.faults",
     "FaultyStore": "stores.faulty",
     "Fired": "stores.faults",
+    "FsspecStore": "stores.fsspec",
+    "HTTPStore": "stores.http",
     "Latency": "stores.base",
     "LimitStore": "stores.limit",
     "Link": "stores.link",
@@ -68,6 +76,7 @@ _HOMES = {
     "MemoryStore": "stores.memory",
     "MirrorStore": "stores.mirror",
     "Normal": "stores.distributions",
+    "ObjectStore": "stores.object",
     "Outages": "stores.outages",
     "Pareto": "stores.distributions",
     "PrefixStore": "stores.prefix",
@@ -88,7 +97,10 @@ _HOMES = {
     "Uniform": "stores.distributions",
     "WrapperStore": "stores.wrapper",
     "WritableStore": "stores.base",
+    "ZipStore": "stores.zip",
+    "open_store": "stores.urls",
     "profiles": ":stores.profiles",
+    "register_scheme": "stores.urls",
 }
 
 __all__ = [*_HOMES]
