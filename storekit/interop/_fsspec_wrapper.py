@@ -14,13 +14,13 @@ from typing import Any
 
 import fsspec
 from fsspec.asyn import AsyncFileSystem
-from fsspec.implementations.chained import ChainedFileSystem
 from fsspec.spec import AbstractFileSystem
-from fsspec.utils import stringify_path
 
 from storekit.clock import REAL_CLOCK, Clock
 from storekit.interop._fsspec_file import WrapperFile
 from storekit.interop._fsspec_instances import OneForEqual
+from storekit.interop._fsspec_paths import InnerPaths
+from storekit.interop._fsspec_ranges import within
 from storekit.stores.base import as_value
 from storekit.stores.wrapper import Call
 
@@ -40,7 +40,7 @@ def _one_request(method: str, op: str) -> Any:
     return ask
 
 
-class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: ignore[misc]
+class WrapperFileSystem(InnerPaths, metaclass=OneForEqual):
     """
     A file system that passes everything on to another one.
 
@@ -56,7 +56,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
         options: Those that fsspec gives any file system.
 
     Raises:
-        TypeError: If there is no inner file system, or an option is unknown.
+        TypeError: If there is no inner file system, or `fs` is none, or an option is unknown.
 
     Threads: as safe as the inner file system.
     """
@@ -72,14 +72,14 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
         unknown = options.keys() - _IGNORED
         if unknown:
             raise TypeError(f"{type(self).__name__} has no option {', '.join(sorted(unknown))}")
-        super().__init__(**options)
         if fs is None and target_protocol is None:
             raise TypeError(f"{type(self).__name__} wraps a file system: fs or target_protocol")
-        self.fs: Any = fs or fsspec.filesystem(target_protocol, **(target_options or {}))
+        if fs is None:
+            fs = fsspec.filesystem(target_protocol, **(target_options or {}))
+        elif not isinstance(fs, AbstractFileSystem):
+            raise TypeError(f"fs must be a file system of fsspec, found {fs!r}")
+        super().__init__(fs, **options)
         self.clock: Clock = self.fs.clock if self._is_outer else REAL_CLOCK
-        # fsspec asks the class where it knows no inner file system yet, and else the instance.
-        self._strip_protocol = self._strip_all  # type: ignore[method-assign]
-        self._parent = self._inner_parent
 
     @property
     def _is_outer(self) -> bool:
@@ -90,50 +90,20 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
         Do one call.
 
         Args:
-            call: What is asked. Its keys are paths without protocol and outer slashes, its prefixes
-                such paths with a slash behind.
+            call: What is asked. Its keys are paths without protocol and outer slashes, of URLs only
+                the host and the path; its prefixes such paths with a slash behind.
 
             proceed: Asks the inner file system and returns its answer. Of the call given it takes
                 the values that are written.
         """
         return proceed(call)
 
-    # --- paths ------------------------------------------------------------------------------------
-
-    @classmethod
-    def _strip_protocol(cls, path: Any) -> str:
-        text: str = stringify_path(path)
-        return text.removeprefix(f"{cls.protocol}::").removeprefix(f"{cls.protocol}://")
-
-    def _strip_all(self, path: Any) -> Any:
-        if isinstance(path, list):
-            return [self._strip_all(each) for each in path]
-        return self.fs._strip_protocol(type(self)._strip_protocol(path))
-
-    def _inner_parent(self, path: Any) -> Any:
-        return self.fs._parent(self._strip_protocol(path))
-
-    def unstrip_protocol(self, name: str) -> str:
-        """The URL of a path, which leads through this file system."""
-        return f"{self.protocol}::{self.fs.unstrip_protocol(name)}"
-
-    @property
-    def sep(self) -> str:
-        """What separates the parts of a path."""
-        sep: str = self.fs.sep
-        return sep
-
-    @property
-    def fsid(self) -> str:
-        """What names the inner file system."""
-        return f"{self.protocol}_{self.fs.fsid}"
-
     # --- one request each -------------------------------------------------------------------------
 
     def _on(self, op: str, method: str, path: Any, *args: Any, **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
         ask = getattr(self.fs, method)
-        return self._around(Call(op, (_key(path),)), lambda _: ask(path, *args, **kwargs))
+        return self._around(Call(op, (self._key(path),)), lambda _: ask(path, *args, **kwargs))
 
     info = _one_request("info", "getsize")
     checksum = _one_request("checksum", "getsize")
@@ -153,7 +123,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> Any:
         """Let the inner file system copy a file; its bytes do not travel."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
-        call = Call("set", (_key(path2),))
+        call = Call("set", (self._key(path2),))
         return self._around(call, lambda _: self.fs.cp_file(path1, path2, **kwargs))
 
     # --- bytes ------------------------------------------------------------------------------------
@@ -161,16 +131,28 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> Any:
-        """The bytes of a file, or those of a range."""
+        """
+        The bytes of a file, or those of a range.
+
+        Raises:
+            ValueError: If the whole file came in place of a range that is not its beginning.
+        """
+        path = self._strip_protocol(path)
+        key = self._key(path)
         op = "get" if start is None and end is None else "get_partial_values"
-        return self._on(op, "cat_file", path, start=start, end=end, **kwargs)
+
+        def read(_: Call) -> Any:
+            answer = self.fs.cat_file(path, start=start, end=end, **kwargs)
+            return within(answer, start, end, key)
+
+        return self._around(Call(op, (key,)), read)
 
     def pipe_file(self, path: str, value: Any, mode: str = "overwrite", **kwargs: Any) -> Any:
         """Write a file; it is seen when all bytes are there."""
         if mode != "overwrite":
             kwargs["mode"] = mode
         path = self._strip_protocol(path)
-        call = Call("set", (_key(path),), values=(bytes(as_value(value)),))
+        call = Call("set", (self._key(path),), values=(bytes(as_value(value)),))
         return self._around(call, lambda sent: self.fs.pipe_file(path, sent.values[0], **kwargs))
 
     def _open(
@@ -187,7 +169,8 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
             details = self.info(path)
             if details["type"] == "directory":
                 raise IsADirectoryError(path)
-            if details["size"] is None:  # a server that does not say it: no blocks can be asked for
+            # A server that does not say the size, or that it has no ranges: no blocks to ask for.
+            if details["size"] is None or not details.get("partial", True):
                 return io.BytesIO(self.cat_file(path))
             kwargs["size"] = details["size"]
         file = WrapperFile(
@@ -201,7 +184,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
             with self.fs.open(path, mode, **kwargs) as file:
                 file.write(sent.values[0])
 
-        self._around(Call("set", (_key(path),), values=(value,)), write)
+        self._around(Call("set", (self._key(path),), values=(value,)), write)
 
     # --- listings, and what needs them ------------------------------------------------------------
 
@@ -218,7 +201,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     def ls(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """What is in a directory."""
         path = self._strip_protocol(path)
-        call = Call("list_dir", prefix=_prefix(path))
+        call = Call("list_dir", prefix=self._prefix(path))
         return self._around(call, lambda _: self.fs.ls(path, *args, **kwargs))
 
     def find(self, path: str, *args: Any, **kwargs: Any) -> Any:
@@ -226,7 +209,7 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
         if not self._is_flat:
             return super().find(path, *args, **kwargs)
         path = self._strip_protocol(path)
-        call = Call("list_prefix", prefix=_prefix(path))
+        call = Call("list_prefix", prefix=self._prefix(path))
         return self._around(call, lambda _: self.fs.find(path, *args, **kwargs))
 
     def rm(self, path: Any, recursive: bool = False, maxdepth: int | None = None) -> None:
@@ -236,9 +219,9 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
 
     def _rm_one(self, path: str, recursive: bool, maxdepth: int | None) -> None:
         names = self._names(path, recursive, maxdepth)
-        call = Call("erase", (_key(path),))
+        call = Call("erase", (self._key(path),))
         if names != [path]:
-            call = Call("erase_prefix", tuple(map(_key, names)), prefix=_prefix(path))
+            call = Call("erase_prefix", tuple(map(self._key, names)), prefix=self._prefix(path))
         kwargs = {} if maxdepth is None else {"maxdepth": maxdepth}
         self._around(call, lambda _: self.fs.rm(path, recursive=recursive, **kwargs))
 
@@ -253,8 +236,8 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
         """Move files: for each a request to copy it, and one to remove it."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)
         names = self._names(path1, recursive, maxdepth)
-        made = Call("set_values", tuple(_key(path2 + name[len(path1) :]) for name in names))
-        gone = Call("erase_values", tuple(map(_key, names)))
+        made = Call("set_values", tuple(self._key(path2 + name[len(path1) :]) for name in names))
+        gone = Call("erase_values", tuple(map(self._key, names)))
         kwargs |= {"recursive": recursive, "maxdepth": maxdepth}
 
         def move(_: Call) -> None:
@@ -282,12 +265,3 @@ class WrapperFileSystem(ChainedFileSystem, metaclass=OneForEqual):  # type: igno
     def __repr__(self) -> str:
         inner = repr(self.fs) if self._is_outer else type(self.fs).__name__
         return f"{type(self).__name__}({inner})"
-
-
-def _key(path: str) -> str:
-    plain = path.partition("://")[2] or path
-    return "/".join(part for part in plain.split("/") if part)
-
-
-def _prefix(path: str) -> str:
-    return f"{key}/" if (key := _key(path)) else ""

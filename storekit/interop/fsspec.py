@@ -19,6 +19,7 @@ from storekit import errors
 from storekit.clock import Clock
 from storekit.draws import Draws
 from storekit.interop._fsspec_wrapper import WrapperFileSystem
+from storekit.stores._checks import check_clock
 from storekit.stores._network import Trip
 from storekit.stores.fault import READS, Fault
 from storekit.stores.faults import Faults, Fired
@@ -32,6 +33,10 @@ Rules: TypeAlias = Iterable[Fault | Mapping[str, Any]] | Faults
 
 _LINK_FIELDS = {field.name for field in fields(Link) if field.init}
 _LISTINGS = {"list_dir", "list_prefix"}
+_WITH_VALUES = {"get", "get_partial_values", "set"}
+_OPS = _LISTINGS | _WITH_VALUES
+_OPS |= {"erase", "erase_prefix", "erase_values", "exists", "getsize", "set_values"}
+"""What calls of a file system become."""
 
 
 class SlowFileSystem(WrapperFileSystem):
@@ -62,6 +67,8 @@ class SlowFileSystem(WrapperFileSystem):
     Raises:
         ValueError: If there is no link or more than one, or a setting makes no sense.
 
+        TypeError: If there is no inner file system, or `clock` is none, or an option is unknown.
+
     Threads: as safe as the inner file system. Threads wait side by side.
     """
 
@@ -89,8 +96,7 @@ class SlowFileSystem(WrapperFileSystem):
         if not isinstance(link, Link):
             raise ValueError(f"link must be a Link, found {link!r}")
         self.link, self.seed = link, seed
-        if clock is not None:
-            self.clock = clock
+        self.clock = check_clock(clock) or self.clock
         self._draws = Draws(seed)
 
     def _around(self, call: Call, proceed: Callable[[Call], Any]) -> Any:
@@ -131,9 +137,9 @@ class FaultyFileSystem(WrapperFileSystem):
         options: Those of `WrapperFileSystem`, such as ``target_protocol``.
 
     Raises:
-        ValueError: If a rule makes no sense.
+        ValueError: If a rule makes no sense, or can never take effect here; or the seed is no int.
 
-        TypeError: If a rule is none.
+        TypeError: If a rule is none, or there is no inner file system, or an option is unknown.
 
     Threads: as safe as the inner file system.
     """
@@ -176,9 +182,12 @@ def _fault(rule: Any) -> Fault:
         settings = dict(rule)
         if isinstance(settings.get("error"), str):
             settings["error"] = _error(settings["error"])
-        return Fault(**settings)
+        rule = Fault(**settings)
     if not isinstance(rule, Fault):
         raise TypeError(f"rules must be of Fault or of dict, found {rule!r}")
+    everywhere = replace(rule, key="*")
+    if not any(everywhere.matches(op, "") for op in (_WITH_VALUES if rule.damages else _OPS)):
+        raise ValueError(f"rules: no effect on a file system has {rule!r}")
     return rule
 
 
@@ -189,6 +198,10 @@ def _error(name: str) -> Any:
         return kind
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            kind("")
+        except TypeError:
+            raise ValueError(f"error: {name} cannot be made of one text") from None
         return lambda op, key: kind(f"a fault: {op} of {key!r}")
     raise ValueError(f"error: there is no error {name!r} in storekit.errors, nor in Python")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,11 +22,12 @@ from storekit.clock import REAL_CLOCK
 from storekit.errors import ConnectionLostError, RateLimitedError
 from storekit.interop.fsspec import FaultyFileSystem, SlowFileSystem
 from storekit.simulation import VirtualClock
-from storekit.stores import profiles
+from storekit.stores import ConditionalStore, profiles
 from storekit.stores.fault import Fault
 from storekit.stores.faults import Faults
 from storekit.stores.link import Link
 
+PAGE = (Path(__file__).parents[2] / "docs/how-to/slow-and-faulty-fsspec.md").read_text()
 LINK = {"latency": 1, "down": 100, "up": 100, "page_size": 2}
 
 
@@ -416,6 +418,12 @@ def test_paths_lead_back(slow: Any) -> None:
         (FaultyFileSystem, {"rules": [{"error": "print"}]}, ValueError, "no error 'print'"),
         (FaultyFileSystem, {"rules": [{"nht": 1}]}, TypeError, "nht"),
         (FaultyFileSystem, {"rules": Faults(), "seed": 1}, ValueError, "seed"),
+        (FaultyFileSystem, {"rules": [{"error": "ExceptionGroup"}]}, ValueError, "one text"),
+        (FaultyFileSystem, {"rules": [{"error": "UnicodeDecodeError"}]}, ValueError, "one text"),
+        (FaultyFileSystem, {"rules": [{"op": "set_values", "flip": 1}]}, ValueError, "no effect"),
+        (FaultyFileSystem, {"seed": 1.5}, ValueError, "seed"),
+        (SlowFileSystem, {"latency": 1, "seed": "x"}, ValueError, "seed"),
+        (SlowFileSystem, {"latency": 1, "clock": 3}, TypeError, "clock must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -432,6 +440,8 @@ def test_there_must_be_an_inner_file_system() -> None:
         fsspec.filesystem("slow", latency=1)
     with pytest.raises(TypeError, match="wraps a file system"):
         fsspec.open("faulty://a")
+    with pytest.raises(TypeError, match="fs must be a file system of fsspec, found 'memory'"):
+        fsspec.filesystem("slow", fs="memory", latency=1)
 
 
 # --- faults ---------------------------------------------------------------------------------------
@@ -457,6 +467,24 @@ def test_rules_come_as_dicts() -> None:
         fs.rm("/d/b")
     assert [fired.op for fired in fs.fired] == ["get", "exists", "erase"]
     assert fs.fs.exists("/d/b")
+
+
+@pytest.mark.parametrize("rule", [{}, {"truncate": 1}, {"flip": 1}])
+def test_rules_must_concern_what_happens(rule: dict[str, Any]) -> None:
+    """A rule on operations that no method becomes, or that move no values, is told at once."""
+    asked = set(re.findall(r"^\|.*?\| (`[^|]*`) \|", PAGE, re.MULTILINE))
+    named = {name for cell in asked for name in re.findall("`([a-z_]+)`", cell)}
+    assert named >= {"getsize", "erase_values", "list_dir"}
+    valid = named
+    if rule:
+        valid = {"get", "get_partial_values"} | ({"set"} if "flip" in rule else set())
+    for op in [name for name in dir(ConditionalStore) if name[0] != "_"]:
+        if op in valid:
+            faulty({"op": op, **rule})
+            faulty(Fault([op, "get*"], **rule))
+        else:
+            with pytest.raises(ValueError, match=r"op: |truncate: |flip: |no effect"):
+                faulty({"op": op, **rule})
 
 
 def test_a_lost_connection_is_no_absence() -> None:
@@ -555,3 +583,35 @@ def test_zarr_python_reads_over_a_network(monkeypatch: pytest.MonkeyPatch) -> No
     assert sorted(asked) == ["z/c/0", "z/c/1"]
     with pytest.raises(ConnectionLostError):
         array[:]
+
+
+def test_copies_make_folders(tmp_path: Path) -> None:
+    """Files that are sent or fetched get their folders, which plain ``file`` does not make."""
+    (tmp_path / "a*b").write_bytes(b"1")
+    source = str(tmp_path / "a*b")
+    plain = fsspec.filesystem("file")
+    fs = SlowFileSystem(plain, latency=0)
+    for ask, to in ((plain.put_file, "x/a"), (plain.get, "y/a")):
+        with pytest.raises(FileNotFoundError):
+            ask(source, str(tmp_path / to))
+    fs.put_file(source, str(tmp_path / "x/a"))
+    fs.get(source, str(tmp_path / "y/a"))
+    assert (tmp_path / "x/a").read_bytes() == (tmp_path / "y/a/a*b").read_bytes() == b"1"
+
+
+def test_zarr_python_makes_folders_if_told(tmp_path: Path) -> None:
+    """zarr-python writes files if the inner file system has been told to make folders."""
+    zarr = pytest.importorskip("zarr")
+
+    def write(**options: Any) -> Any:
+        options |= {"slow": {"latency": 0}}
+        url = f"slow::file://{tmp_path}/z"
+        array = zarr.create_array(
+            url, shape=(2,), dtype="i4", storage_options=options, overwrite=True
+        )
+        array[:] = [1, 2]
+        return array
+
+    with pytest.raises(FileNotFoundError):
+        write()
+    assert write(file={"auto_mkdir": True})[:].tolist() == [1, 2]
