@@ -1,14 +1,15 @@
 """
 A pytest plugin: stores, networks and faults as fixtures.
 
-pytest loads it wherever storekit is installed. All its names begin with ``storekit_``, but for the
-fixtures that tests name. A project that defines a fixture of such a name gets its own.
+pytest loads it wherever storekit is installed. All its names begin with ``storekit_`` or
+``_storekit_``, but for the fixtures that tests name. A project that defines a fixture of such a
+name gets its own.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +79,21 @@ def faulty_store(memory_store: MemoryStore, storekit_faults: Iterable[Fault]) ->
 
 
 @pytest.fixture
+def _storekit_chosen(request: pytest.FixtureRequest) -> str:
+    """One of the backends chosen: the first, where the test cannot be run for each of them."""
+    return _chosen(request.config)[0]
+
+
+@pytest.fixture
+def storekit_backend(_storekit_chosen: str) -> str:
+    """The backend of `store`: each that ``--storekit-stores`` chooses. To be overridden."""
+    return _storekit_chosen
+
+
+@pytest.fixture
 def store(request: pytest.FixtureRequest, storekit_backend: str) -> Iterator[Store]:
-    """Each of the backends chosen by ``--storekit-stores``, empty."""
+    """A store of the backend `storekit_backend`, empty."""
+    _check([storekit_backend])
     with _BACKENDS[storekit_backend](request) as made:
         yield made
 
@@ -168,9 +182,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test once for each backend, if it uses the `store` of this plugin."""
-    # Who has a `store` of their own does not use the backend.
-    if "storekit_backend" in metafunc.fixturenames:
-        metafunc.parametrize("storekit_backend", _chosen(metafunc.config))
+    # Who has a `store` or a `storekit_backend` of their own does not use what is chosen.
+    if "_storekit_chosen" in metafunc.fixturenames:
+        metafunc.parametrize("_storekit_chosen", _chosen(metafunc.config))
 
 
 @pytest.hookimpl(trylast=True)
@@ -187,8 +201,12 @@ def _chosen(config: pytest.Config) -> list[str]:
     option: str | None = config.getoption("--storekit-stores")
     words: list[str] = config.getini("storekit_stores") if option is None else [option]
     names = [name.strip() for word in words for name in word.split(",") if name.strip()]
+    _check(names)
+    return list(dict.fromkeys(names))
+
+
+def _check(names: Sequence[str]) -> None:
     unknown = [name for name in names if name not in _BACKENDS]
     if unknown or not names:
         found = f"no backend {', '.join(map(repr, unknown))}" if unknown else "no backend is named"
         raise pytest.UsageError(f"storekit_stores: {found}; there are {', '.join(_BACKENDS)}")
-    return list(dict.fromkeys(names))

@@ -49,14 +49,17 @@ def test_the_example_of_the_page(project: pytest.Pytester) -> None:
 
 def test_all_examples_of_the_page(project: pytest.Pytester) -> None:
     """The other examples pass, too, each with the first one's tool."""
-    head, faults, real_time, strategies = EXAMPLES
+    head, faults, backends, real_time, strategies = EXAMPLES
     check = "def test_time(slow_store): assert slow_store.clock == sk.RealClock()"
     project.makepyfile(
         test_part_faults=head + faults,
         test_part_time="\n".join([head.partition("def ")[0], real_time, check]),
         test_part_strategies=head + strategies,
+        test_part_backends=head + backends,
     )
-    project.runpytest_inprocess().assert_outcomes(passed=(3 + 3 + 1) + 1 + (3 + 3 + 1))
+    project.runpytest_inprocess().assert_outcomes(
+        passed=(3 + 3 + 1) + 1 + (3 + 3 + 1) + (2 + 3 + 2)
+    )
 
 
 def test_every_backend_is_a_store(project: pytest.Pytester) -> None:
@@ -102,6 +105,96 @@ def test_unknown_backends_are_refused(project: pytest.Pytester, option: str) -> 
     run = project.runpytest_inprocess("--storekit-stores=")
     assert run.ret is pytest.ExitCode.USAGE_ERROR
     run.stderr.fnmatch_lines("*no backend is named; there are*")
+
+
+def test_the_first_backend_serves_who_cannot_be_repeated(project: pytest.Pytester) -> None:
+    """A store that is asked for by name, or by a class of unittest, is of the first backend."""
+    project.makepyfile("""
+        import unittest
+        import pytest
+        import storekit as sk
+
+        def test_by_name(request):
+            store = request.getfixturevalue("store")
+            assert isinstance(store, sk.LocalStore)
+            assert store is request.getfixturevalue("store")
+
+        class TestOld(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _store(self, store):
+                self.store = store
+
+            def test_it(self):
+                assert isinstance(self.store, sk.LocalStore) and not self.store.list()
+                self.store.set("a", b"")
+
+            def test_again(self):
+                self.test_it()
+
+        class TestNew:
+            @pytest.fixture(autouse=True)
+            def _store(self, store):
+                self.store = store
+
+            def test_it(self):
+                assert self.store.list() == []
+    """)
+    run = project.runpytest_inprocess("--storekit-stores=local,memory")
+    run.assert_outcomes(passed=1 + 2 + 2)
+
+
+def test_backends_of_one_test(project: pytest.Pytester) -> None:
+    """A parameter or a fixture chooses the backends of a test, a class or a file."""
+    project.makepyfile(
+        test_parameters="""
+            import pytest
+            import storekit as sk
+
+            @pytest.mark.parametrize("storekit_backend", ["local"])
+            def test_one(store):
+                assert isinstance(store, sk.LocalStore)
+
+            @pytest.mark.parametrize(("n", "storekit_backend"), [(1, "plain"), (2, "cached")])
+            def test_pairs(n, store, storekit_backend):
+                assert type(store).__name__ == {1: "PlainStore", 2: "CacheStore"}[n]
+                assert storekit_backend == {1: "plain", 2: "cached"}[n]
+
+            @pytest.mark.parametrize("storekit_backend", ["plain", "local"])
+            class TestSeveral:
+                def test_it(self, store):
+                    assert type(store).__name__ in ("PlainStore", "LocalStore")
+
+            @pytest.mark.parametrize("storekit_backend", ["disk"])
+            def test_unknown(store):
+                pass
+        """,
+        test_fixture="""
+            import pytest
+
+            @pytest.fixture(params=["plain", "local"])
+            def storekit_backend(request):
+                return request.param
+
+            def test_it(store):
+                assert type(store).__name__ in ("PlainStore", "LocalStore")
+
+            def test_by_name(request, storekit_backend):
+                assert type(request.getfixturevalue("store")).__name__ != "MemoryStore"
+        """,
+        test_fixture_of_one="""
+            import pytest
+
+            @pytest.fixture
+            def storekit_backend():
+                return "plain"
+
+            def test_it(store):
+                assert type(store).__name__ == "PlainStore"
+        """,
+    )
+    run = project.runpytest_inprocess("--storekit-stores=memory,slow,faulty")
+    run.assert_outcomes(passed=(1 + 2 + 2) + (2 + 2) + 1, errors=1)
+    run.stdout.fnmatch_lines("*no backend 'disk'; there are cached, *")
 
 
 def test_fixtures_of_the_project_win(project: pytest.Pytester) -> None:
