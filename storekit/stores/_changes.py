@@ -15,11 +15,12 @@ from storekit.errors import (
     QuotaExceededError,
     ReadOnlyError,
     StoreError,
+    TransportError,
     UnsupportedError,
 )
 from storekit.stores._forward import Call
 
-__all__ = ["Change", "Changes", "is_change", "was_refused"]
+__all__ = ["Change", "Changes", "is_change", "may_still_arrive", "was_refused"]
 
 _READS = {"get", "get_partial_values", "get_versioned", "exists", "getsize"}
 _LISTS = {"list", "list_prefix", "list_dir"}
@@ -43,6 +44,11 @@ def is_change(call: Call) -> bool:
 def was_refused(call: Call, error: BaseException) -> bool:
     """Whether a call that failed with this error has surely changed nothing."""
     return len(set(call.keys)) == 1 and isinstance(error, _REFUSALS)
+
+
+def may_still_arrive(error: BaseException) -> bool:
+    """Whether a change that failed may be made later: a request that was given up, not answered."""
+    return not isinstance(error, StoreError) or error.retryable or isinstance(error, TransportError)
 
 
 class Change:

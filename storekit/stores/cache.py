@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from storekit.errors import KeyNotFoundError, StoreError, TransportError
+from storekit.errors import KeyNotFoundError, StoreError
 from storekit.keys import resolve_range
 from storekit.stores._cache_entries import CacheStats, Entry, Flight, Question
 from storekit.stores._cache_index import Index
-from storekit.stores._changes import is_change
+from storekit.stores._changes import is_change, may_still_arrive
 from storekit.stores._checks import check_flag, check_limit
 from storekit.stores.base import ReadableStore, Store, WritableStore
 from storekit.stores.memory import MemoryStore
@@ -41,9 +41,9 @@ class CacheStore(WrapperStore):
     A change, also one that fails, forgets all that is kept of its keys before it begins. Until it
     has ended these keys are read from the inner store; what is read, or was being read when it
     began, is not kept. After a change that got lost on the way, and may still arrive, they are not
-    kept until another change of them has succeeded; what arrives later than that is not noticed, so
-    a `TimeoutStore` belongs outside. Changes that do not go through this object are not noticed,
-    either; `clear` forgets everything.
+    kept until another change of them has succeeded; what arrives after that is not noticed, so a
+    `TimeoutStore` belongs outside. Nor are changes that do not go through this object; `clear`
+    forgets everything.
 
     Threads that miss the same thing at the same time make one call of the inner store. If that
     fails, those who waited for it get the error if the key is absent; otherwise one of them asks
@@ -68,11 +68,10 @@ class CacheStore(WrapperStore):
         negative: Whether to keep also that a key is absent.
 
     Raises:
-        TypeError: If `cache` is no store that can be read and written, `policy` no function or
-            `negative` neither True nor False.
+        TypeError: If `cache` cannot be read and written, `policy` is no function or `negative` no
+            bool.
 
-        ValueError: If `max_bytes` is negative or no int, or entries in `cache` would lie among the
-            data.
+        ValueError: If `max_bytes` is negative or no int, or entries would lie among the data.
 
     Threads: as safe as the two stores. No lock is held while one of them is asked.
 
@@ -140,17 +139,14 @@ class CacheStore(WrapperStore):
 
     def _change(self, call: Call, proceed: Callable[[], Any]) -> Any:
         gone = self._index.begin(call.keys, call.prefix)
-        done = arriving = False
         try:
             self._discard(gone)
             answer = proceed()
-            done = True
-            return answer
         except BaseException as error:
-            arriving = _may_still_arrive(error)
+            self._index.end(call.keys, call.prefix, arriving=may_still_arrive(error))
             raise
-        finally:
-            self._index.end(call.keys, call.prefix, done=done, arriving=arriving)
+        self._index.end(call.keys, call.prefix, done=True)
+        return answer
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -289,11 +285,6 @@ def _answer(store: Store, question: Question, known: Any) -> Any:
     raise KeyNotFoundError(f"no key {key!r}, as it remembers", store=store, op=question.op, key=key)
 
 
-def _may_still_arrive(error: BaseException) -> bool:
-    """Whether a change that failed may be made later: a request that was given up, not answered."""
-    return not isinstance(error, StoreError) or error.retryable or isinstance(error, TransportError)
-
-
 def _is_shared(error: BaseException, waited: bool) -> bool:
     """Whether the error of another's call is an answer to one who waited; once, or again."""
     return isinstance(error, KeyNotFoundError) or (waited and isinstance(error, Exception))
@@ -304,7 +295,5 @@ def _checked(cache: Store, store: Store, prefix: str) -> Store:
         raise TypeError(f"cache must be a store that can be read and written, found {cache!r}")
     (place, entries), (data, start) = cache._place(prefix), store._place("")
     if place == data and entries.startswith(start):
-        raise ValueError(
-            f"cache must be another store than the one it is for, or lie beside it, found {cache!r}"
-        )
+        raise ValueError(f"cache must be another store, or lie beside the data, found {cache!r}")
     return cache

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from storekit.stores._checks import positive
 
-__all__ = ["Constant", "Distribution", "LogNormal", "Normal", "Pareto", "Uniform", "positive"]
+__all__ = ["Constant", "Distribution", "LogNormal", "Normal", "Pareto", "Uniform"]
 
 
 _MOST_SIGMA = 30  # beyond it the mean, and soon the delays, are larger than numbers can be

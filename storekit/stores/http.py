@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from storekit.clock import Clock
 from storekit.draws import Draws
+from storekit.stores._checks import positive
 from storekit.stores._forward import refusing
 from storekit.stores._http_auth import Auth, HTTPRequest, authorization, checked_headers
 from storekit.stores._http_client import Client
@@ -20,7 +21,6 @@ from storekit.stores._http_reads import HTTPReads
 from storekit.stores._http_root import Root
 from storekit.stores._http_writes import HTTPCompares, HTTPWrites
 from storekit.stores.base import ConditionalStore, Latency, ListableStore, WritableStore
-from storekit.stores.distributions import positive
 from storekit.stores.retries import RetryPolicy
 
 __all__ = ["HTTPRequest", "HTTPStore"]

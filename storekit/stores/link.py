@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from storekit.clock import REAL_CLOCK, Clock
 from storekit.shared import Shared
+from storekit.stores._checks import positive
 from storekit.stores._network import Network
-from storekit.stores.distributions import Constant, Distribution, positive
+from storekit.stores.distributions import Constant, Distribution
 from storekit.stores.outages import Outages
 
 __all__ = ["Link"]

@@ -297,6 +297,8 @@ def test_what_may_still_arrive_counts(clock: VirtualClock) -> None:
     assert (store.used_bytes, store.used_keys) == (100, 2)
     clock.sleep(100)
     assert sum(map(inner.getsize, inner.list())) == 100
+    with pytest.raises(TimeoutError):
+        store.set("a", bytes(20))
     store.erase_prefix("")
     assert store.used_bytes == 100
     assert QuotaStore(store.inner, max_bytes=100).used_bytes == 0
