@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from storekit.errors import (
+    KeyConflictError,
     KeyNotFoundError,
     StoreError,
     TransportError,
@@ -26,6 +27,9 @@ from storekit.stores.wrapper import Call, WrapperStore, _declared_class, _with_c
 from storekit.typing import Value
 
 __all__ = ["MirrorStore"]
+
+_ATTEMPTS = 5
+"""How often a copy is asked again whose old keys are in the way of what the primary has taken."""
 
 
 class MirrorStore(WrapperStore):
@@ -159,11 +163,32 @@ class MirrorStore(WrapperStore):
         errors: list[Exception] = []
         for other in others:
             try:
-                call.on(other)
+                self._repeat(call, other)
             except Exception as error:  # noqa: BLE001 - raised when all have been tried
                 error.add_note(f"raised by {other!r}; the primary has made the change")
                 errors.append(error)
         return errors
+
+    def _repeat(self, call: Call, other: Any) -> None:
+        """Make a change that the primary has made; a key that is gone there is not in its way."""
+        for _ in range(_ATTEMPTS):
+            try:
+                call.on(other)
+                return
+            except KeyConflictError:
+                other.erase_values(
+                    [key for key in self._in_the_way(call, other) if self._lacks(key)]
+                )
+        call.on(other)
+
+    def _in_the_way(self, call: Call, other: Any) -> Iterator[str]:
+        for key in dict.fromkeys(call.keys):
+            yield from (key[:end] for end, letter in enumerate(key) if letter == "/")
+            if isinstance(other, ListableStore):
+                yield from other.list_prefix(f"{key}/")
+
+    def _lacks(self, key: str) -> bool:
+        return isinstance(self.inner, ReadableStore) and not self.inner.exists(key)
 
     def _settle(self, change: Change) -> None:
         """Give the others what the primary holds under the keys of a change."""

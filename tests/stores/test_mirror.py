@@ -495,3 +495,11 @@ def test_a_mirror_is_all_of_its_stores(tmp_path: Path) -> None:
 
     MirrorStore(Closing(), Closing({"a": b""})).close()
     assert closed == ["Closing(0)", "Closing(1)"]
+
+
+@pytest.mark.parametrize(("stale", "key"), [("a", "a/b/c"), ("a/b", "a"), ("a/b/c", "a/b")])
+def test_what_the_primary_lacks_is_not_in_the_way(stale: str, key: str) -> None:
+    """A copy that still has what would be a prefix of the new key, or under it, lets it go."""
+    primary, copy = MemoryStore(), MemoryStore({stale: b"old"})
+    MirrorStore(primary, copy).set(key, b"new")
+    assert copy == primary == MemoryStore({key: b"new"})
