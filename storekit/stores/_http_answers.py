@@ -52,6 +52,8 @@ def failure(place: Place, status: int, headers: Mapping[str, str], now_ns: int) 
         return place.error(TimeoutError, text)
     if status == 412:
         return place.error(ConflictError, text)
+    if status == 423:  # WebDAV: another request is at it
+        return place.error(StoreError, text, retryable=True)
     wish = _retry_after(headers, now_ns)
     if status == 429 or (status == 503 and wish is not None):
         error = place.error(RateLimitedError, text)
