@@ -79,8 +79,8 @@ class HTTPWrites(HTTPReads, WritableStore):
 
     def _make_collections(self, place: Place) -> None:
         parts = place.key.split("/")[:-1]
-        for count in range(1, len(parts) + 1):
-            path = self._client.root.path_of("/".join(parts[:count]) + "/")
+        for count in range(len(parts) + 1):  # the root first
+            path = self._client.root.path_of("".join(f"{part}/" for part in parts[:count]))
             made = (*_DONE, 301, 400, 403, 404, 405, 409, 501)  # there already, or never
             self._ask(place, "MKCOL", lambda reply: None, path=path, accept=made)
 

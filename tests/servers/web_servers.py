@@ -35,6 +35,10 @@ class FileServer:
     root: Path
     _serial: Any = field(default_factory=lambda: count(1))
 
+    def address(self) -> str:
+        """The URL of a directory that is not there yet."""
+        return f"{self.url}/{next(self._serial)}"
+
     def folder(self) -> tuple[str, Path]:
         """The URL and the path of a new directory in it."""
         path = self.root / str(next(self._serial))
@@ -108,6 +112,4 @@ server.serve_forever()
 
 python_server = _fixture(lambda root: [sys.executable, "-c", _PYTHON, str(root)])
 rclone_server = _fixture(lambda root: [*_rclone("http", root), "--dir-cache-time", "0"])
-webdav_server = _fixture(
-    lambda root: [*_rclone("webdav", root), "--dir-cache-time", "0", "--etag-hash", "MD5"]
-)
+webdav_server = _fixture(lambda root: [*_rclone("webdav", root), "--etag-hash", "MD5"])
