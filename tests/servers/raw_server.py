@@ -292,7 +292,7 @@ def shift_ranges(exchange: Exchange) -> None:
         if found is None:
             raise AssertionError(headers)
         first, last, size = map(int, found.groups())
-        headers["Content-Range"] = f"bytes {first + 1}-{last + 1}/{size + 1}"
+        headers["Content-Range"] = f"bytes {first + 1}-{last + 1}/{size}"
     exchange.answer(status, headers, body)
 
 

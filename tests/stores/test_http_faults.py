@@ -1,0 +1,401 @@
+"""Whatever a server does wrong is the documented error, or is made good; never other data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from servers import raw_server as raw
+from servers.raw_server import RawServer, always, running
+from store_samples import FakeClock
+
+from storekit import ZarrArray, open_zarr
+from storekit.errors import (
+    AccessDeniedError,
+    ConnectionLostError,
+    KeyNotFoundError,
+    RateLimitedError,
+    ServerError,
+    StoreError,
+    TimeoutError,
+    UnsupportedError,
+)
+from storekit.stores.http import HTTPStore
+from storekit.stores.retries import RetryPolicy
+
+VALUE = np.random.default_rng(1).bytes(20_000)
+CONTENTS = {"a/b": VALUE, "a/c": b"c", "d": b"0123456789"}
+GAP = 1000
+ABSENT = KeyNotFoundError
+LOST, LATE, BAD = ConnectionLostError, TimeoutError, ServerError
+BUSY, DENIED, OTHER, CANNOT = RateLimitedError, AccessDeniedError, StoreError, UnsupportedError
+
+
+@pytest.fixture
+def server() -> Iterator[RawServer]:
+    """A server with values."""
+    with running() as server:
+        server.contents.update(CONTENTS)
+        yield server
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Does not wait between attempts."""
+    return FakeClock()
+
+
+@pytest.fixture
+def store(server: RawServer, clock: FakeClock) -> Iterator[Any]:
+    """A store that has spoken to the server before, and has seen that it keeps conditions."""
+    store = HTTPStore(
+        server.url,
+        writable=True,
+        conditional=True,
+        timeout=(5, 0.2),
+        concurrency=4,
+        retry=RetryPolicy(attempts=2),
+        clock=clock,
+    )
+    store.request_cost = GAP
+    with store:
+        store.compare_and_set("new", b"", None)
+        store.erase("new")
+        server.requests.clear()
+        yield store
+
+
+class Expected(NamedTuple):
+    """The error of each kind of operation; None if it gives the right answer all the same."""
+
+    get: type[StoreError] | None = None
+    part: type[StoreError] | None = None
+    end: type[StoreError] | None = None  # a part that is counted from the end
+    head: type[StoreError] | None = None
+    index: type[StoreError] | None = None
+    write: type[StoreError] | None = None
+
+
+def every(error: type[StoreError]) -> Expected:
+    """The same error of each operation."""
+    return Expected(*[error] * 6)
+
+
+def body(error: type[StoreError]) -> Expected:
+    """An error of what needs a body."""
+    return Expected(get=error, part=error, end=error, index=error)
+
+
+HTML = b"<html><a href='a'>Index of nothing</a></html>"
+# How a server misbehaves all the time; what comes of it, and whether it may pass.
+FAULTS: dict[str, tuple[raw.Behaviour, Expected, bool]] = {
+    "ignores ranges": (raw.ignore_ranges, Expected(), False),
+    "shifts ranges": (raw.shift_ranges, Expected(part=BAD, end=BAD), True),
+    "cuts short": (raw.cut_short, body(LOST), True),
+    "goes on": (raw.go_on, Expected(), True),
+    "no length": (raw.without_length, body(CANNOT), False),
+    "chunked": (raw.chunked, Expected(), False),
+    "broken chunks": (raw.break_chunks, body(LOST), True),
+    "reset before": (raw.reset_before, every(LOST), True),
+    "closed before": (raw.close_before, every(LOST), True),
+    "reset inside": (raw.reset_inside, body(LOST), True),
+    "stalls before": (raw.stall_before, every(LATE), True),
+    "stalls inside": (raw.stall_inside, body(LATE), True),
+    "closes behind": (raw.close_behind, Expected(), True),
+    "408": (always(408), every(LATE), True),
+    "429": (always(429), every(BUSY), True),
+    "429 for seconds": (always(429, Retry_After="7"), every(BUSY), True),
+    "503 for seconds": (always(503, Retry_After="7"), every(BUSY), True),
+    "503": (always(503), every(BAD), True),
+    "500": (always(500, HTML), every(BAD), True),
+    "502": (always(502, HTML), every(BAD), True),
+    "501": (always(501), every(BAD), False),
+    "401": (always(401), every(DENIED), False),
+    "403": (always(403, HTML), every(DENIED), False),
+    "400": (always(400), every(OTHER), False),
+    "418": (always(418), every(OTHER), False),
+    "304": (always(304), every(OTHER), False),
+    "299": (always(299, b"what?"), every(OTHER), False),
+    "redirect in circles": (raw.redirect_to_itself, every(OTHER), False),
+    "redirect nowhere": (always(302, Location="gopher://x/y"), every(OTHER), False),
+    "redirect to no URL": (always(307, Location="http://[x"), every(OTHER), False),
+    "compressed": (raw.zip_up, Expected(), False),
+    "no HEAD": (raw.refuse_head, Expected(), False),
+    "unknown encoding": (
+        raw.changed(lambda answer: (answer[0], {**answer[1], "Content-Encoding": "br"}, answer[2])),
+        Expected(CANNOT, CANNOT, CANNOT, CANNOT, CANNOT),
+        False,
+    ),
+    "broken compression": (
+        raw.changed(
+            lambda answer: (answer[0], {**answer[1], "Content-Encoding": "gzip"}, answer[2])
+        ),
+        Expected(BAD, BAD, BAD, BAD, BAD),
+        True,
+    ),
+    "no size": (
+        raw.changed(
+            lambda answer: (
+                answer[0],
+                {k: v.partition("/")[0] + "/*" if "/" in v else v for k, v in answer[1].items()},
+                answer[2],
+            )
+        ),
+        Expected(end=BAD),
+        True,
+    ),
+}
+
+NEAR = [("a/b", 100, 50), ("a/b", 300, 50)]
+FAR = [("a/b", 19_000, 50), ("a/b", 5_000, 50), ("a/b", 10, 20)]
+ENDS = [("a/b", -50, None), ("a/b", 0, 10), ("a/b", -50, 20)]
+SUFFIX = [("a/b", -50, None)]
+KEYS = [("d", 1, 2), ("a/c", 0, None), ("no", 0, 1)]
+
+
+def parts(asked: list[tuple[str, int, int | None]], store: Any) -> list[bytes | None]:
+    """What a store has of ranges."""
+    values = store.get_partial_values(asked)
+    return [None if value is None else bytes(value) for value in values]
+
+
+def right(asked: list[tuple[str, int, int | None]]) -> list[bytes | None]:
+    """What it should have."""
+    answer: list[bytes | None] = []
+    for key, start, length in asked:
+        value = CONTENTS.get(key)
+        tail = None if value is None else value[start:]
+        answer.append(tail if tail is None or length is None else tail[:length])
+    return answer
+
+
+# The kind of an operation, how it is done, and its answer.
+READS: dict[str, tuple[str, Callable[[Any], Any], Any]] = {
+    "get": ("get", lambda store: bytes(store.get("a/b")), VALUE),
+    "get_versioned": ("get", lambda store: bytes(store.get_versioned("a/b")[0]), VALUE),
+    "one part": ("part", partial(parts, NEAR[:1]), right(NEAR[:1])),
+    "near parts": ("part", partial(parts, NEAR), right(NEAR)),
+    "far parts": ("part", partial(parts, FAR), right(FAR)),
+    "both ends": ("end", partial(parts, ENDS), right(ENDS)),
+    "suffix": ("end", partial(parts, SUFFIX), right(SUFFIX)),
+    "several keys": ("part", partial(parts, KEYS), right(KEYS)),
+    "exists": ("head", lambda store: store.exists("a/b"), True),
+    "getsize": ("head", lambda store: store.getsize("a/b"), len(VALUE)),
+    "list": ("index", lambda store: store.list(), sorted(CONTENTS)),
+    "list_dir": ("index", lambda store: store.list_dir(""), ["a/", "d"]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("read", READS)
+def test_a_read_is_right_or_fails_as_documented(
+    server: RawServer, store: Any, fault: str, read: str
+) -> None:
+    """While a server misbehaves, each read gives what is there or the documented error."""
+    behaviour, expected, _ = FAULTS[fault]
+    kind, ask, answer = READS[read]
+    error = getattr(expected, kind)
+    server.misbehave(behaviour)
+    if error is None:
+        assert ask(store) == answer
+    else:
+        with pytest.raises(StoreError) as caught:
+            ask(store)
+        assert type(caught.value) is error
+    server.behave()
+    assert ask(store) == answer
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if FAULTS[fault][2]])
+@pytest.mark.parametrize("read", READS)
+def test_a_read_is_made_again(server: RawServer, store: Any, fault: str, read: str) -> None:
+    """After what may pass a read is tried again, and gives what is there."""
+    _, ask, answer = READS[read]
+    server.misbehave(FAULTS[fault][0], 1)
+    assert ask(store) == answer
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_only_these_mean_absence(server: RawServer, store: Any, status: int) -> None:
+    """What is gone is absent, whatever page comes with that; at once, without another attempt."""
+    server.misbehave(always(status, HTML, Content_Type="text/html"))
+    for ask in (store.get, store.getsize, store.get_versioned):
+        with pytest.raises(KeyNotFoundError):
+            ask("a/b")
+    assert not store.exists("a/b")
+    assert parts(FAR, store) == [None] * 3
+    assert store.list() == store.list_dir("") == []
+    store.erase("a/b")
+    assert len(server.requests) == 8
+
+
+# --- writes
+
+
+def count_up(store: Any) -> None:
+    """Replace a value on the condition of its version."""
+    version = store.get_versioned("d")[1]
+    store.compare_and_set("d", b"new", version)
+
+
+WRITES: dict[str, tuple[Callable[[Any], Any], dict[str, bytes | None]]] = {
+    "set": (lambda store: store.set("d", b"new"), {"d": b"new"}),
+    "set a new one": (lambda store: store.set("e/f", b"new"), {"e/f": b"new"}),
+    "set_values": (
+        lambda store: store.set_values([("d", b"1"), ("e", b"2")]),
+        {"d": b"1", "e": b"2"},
+    ),
+    "set_partial_values": (
+        lambda store: store.set_partial_values([("d", 2, b"ab")]),
+        {"d": b"01ab456789"},
+    ),
+    "erase": (lambda store: store.erase("d"), {"d": None}),
+    "erase_values": (lambda store: store.erase_values(["d", "a/c"]), {"d": None, "a/c": None}),
+    "erase_prefix": (lambda store: store.erase_prefix("a/"), {"a/b": None, "a/c": None}),
+    "compare_and_set": (count_up, {"d": b"new"}),
+    "create": (lambda store: store.compare_and_set("e", b"new", None), {"e": b"new"}),
+}
+CONDITIONAL = {"set_partial_values", "compare_and_set", "create"}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if FAULTS[fault][1].write])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_fails_as_documented(server: RawServer, store: Any, fault: str, write: str) -> None:
+    """While a server refuses PUT and DELETE, each write is the documented error, and nothing else
+    has changed."""
+    behaviour, expected, _ = FAULTS[fault]
+    server.misbehave(behaviour, float("inf"), "PUT", "DELETE")
+    with pytest.raises(StoreError) as caught:
+        WRITES[write][0](store)
+    assert type(caught.value) is expected.write
+    assert server.contents == CONTENTS
+
+
+@pytest.mark.parametrize("fault", [f for f in FAULTS if FAULTS[f][2] and FAULTS[f][1].write])
+@pytest.mark.parametrize("write", sorted(WRITES.keys() - CONDITIONAL))
+def test_a_write_is_made_again(server: RawServer, store: Any, fault: str, write: str) -> None:
+    """After what may pass a write is tried again, and has its effect."""
+    do, changes = WRITES[write]
+    server.misbehave(FAULTS[fault][0], 1, "PUT", "DELETE")
+    do(store)
+    after = {key: value for key, value in (CONTENTS | changes).items() if value is not None}
+    assert server.contents == after
+
+
+@pytest.mark.parametrize("write", sorted(CONDITIONAL))
+def test_a_conditional_write_is_made_again_only_if_nothing_was_done(
+    server: RawServer, store: Any, write: str
+) -> None:
+    """A condition is sent again after the server was busy; not after a lost answer, since it may
+    have been met by the first request."""
+    do, changes = WRITES[write]
+    server.misbehave(always(429), 1, "PUT")
+    do(store)
+    assert {key: server.contents[key] for key in changes} == changes
+    server.contents.update(CONTENTS)
+    server.contents.pop("e", None)
+    server.requests.clear()
+    server.misbehave(raw.reset_behind, 1, "PUT")
+    with pytest.raises(ConnectionLostError):
+        do(store)
+    assert [each.method for each in server.requests].count("PUT") == 1
+
+
+@pytest.mark.parametrize("write", sorted(WRITES.keys() - CONDITIONAL))
+def test_a_write_whose_answer_is_lost_is_made_again(
+    server: RawServer, store: Any, write: str
+) -> None:
+    """A write that was done though its answer was lost is done again, to the same effect."""
+    do, changes = WRITES[write]
+    server.misbehave(raw.reset_behind, 1, "PUT", "DELETE")
+    do(store)
+    after = {key: value for key, value in (CONTENTS | changes).items() if value is not None}
+    assert server.contents == after
+
+
+@pytest.mark.parametrize("status", [404, 405, 409])
+def test_a_place_that_is_refused_is_no_absence(server: RawServer, store: Any, status: int) -> None:
+    """A server without a place for a key is an error, and not that of an absent key."""
+    server.misbehave(always(status), float("inf"), "PUT")
+    with pytest.raises(StoreError) as caught:
+        store.set("e/f", b"")
+    assert type(caught.value) is StoreError
+
+
+# --- arrays
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_no_fault_becomes_fill_values(server: RawServer, store: Any, fault: str) -> None:
+    """An array over a server that misbehaves reads its data or raises; no fill values appear."""
+    server.contents.clear()
+    data = np.arange(1, 65, dtype="u2").reshape(8, 8)
+    ZarrArray.create(store, "x", data=data, chunks=(4, 4), fill_value=0, codecs="none")
+    array: Any = open_zarr(store, "x")
+    behaviour, expected, _ = FAULTS[fault]
+    server.misbehave(behaviour)
+    if expected.get is None and expected.part is None:
+        assert (array[...] == data).all()
+    for selection in (np.s_[...], np.s_[2:7, 3:5], np.s_[1, 1]):
+        outcome = read(array, selection)
+        if isinstance(outcome, StoreError):
+            assert type(outcome) in (expected.get, expected.part)
+        else:
+            assert (outcome == data[selection]).all()
+
+
+def read(array: Any, selection: Any) -> Any:
+    """What is read, or the error."""
+    try:
+        return array[selection]
+    except StoreError as error:
+        return error
+
+
+# --- waits
+
+
+def test_a_wish_to_wait_is_respected(server: RawServer, store: Any, clock: FakeClock) -> None:
+    """Retry-After, in seconds or as a date, is waited for at least."""
+    wishes = {
+        "7": 7.0,
+        "Sat, 01 Jan 2000 00:00:09 GMT": 9.0,
+        "Fri, 31 Dec 1999 00:00:00 GMT": 0.1,  # over already
+        "soon": 0.1,
+        "-5": 0.1,
+    }
+    for wish, seconds in wishes.items():
+        clock.sleeps.clear()
+        busy = always(503, Retry_After=wish, Date="Sat, 01 Jan 2000 00:00:00 GMT")
+        server.misbehave(busy, 1)
+        assert bytes(store.get("d")) == CONTENTS["d"]
+        assert clock.sleeps == [seconds]
+
+
+def test_waits_grow_and_end(server: RawServer, clock: FakeClock) -> None:
+    """Attempts are as many as the policy says, and the error tells of them."""
+    server.misbehave(always(500))
+    policy = RetryPolicy(attempts=4, jitter="none")
+    with (
+        HTTPStore(server.url, clock=clock, retry=policy) as store,
+        pytest.raises(ServerError) as caught,
+    ):
+        store.get("d")
+    assert len(server.requests) == 4
+    assert clock.sleeps == [0.1, 0.2, 0.4]
+    assert "HTTPStore: attempt 4 of 4" in caught.value.__notes__[0]
+
+
+def test_a_wish_beyond_the_budget_is_not_waited_for(server: RawServer, clock: FakeClock) -> None:
+    """A server that asks for an hour is an error at once."""
+    server.misbehave(always(429, Retry_After="3600"))
+    with (
+        HTTPStore(server.url, clock=clock) as store,
+        pytest.raises(RateLimitedError) as caught,
+    ):
+        store.get("d")
+    assert caught.value.retry_after == 3600
+    assert clock.sleeps == []
