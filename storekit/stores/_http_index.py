@@ -56,7 +56,9 @@ def _is_valid(name: str) -> bool:
 def _names_in_json(page: bytes) -> list[str] | None:
     try:
         entries: Any = json.loads(page)
-        return [_name_of(entry) for entry in entries or ()]
+        if entries is None:  # Caddy, of an empty directory
+            return []
+        return [_name_of(entry) for entry in entries] if isinstance(entries, list) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
@@ -87,14 +89,14 @@ def _names_of(links: list[str], url: str) -> Iterator[str]:
     for link in links:
         try:
             target = urlsplit(urljoin(url, link))
-            name = unquote(target.path.removeprefix(base.path), errors="strict")
+            inside = target.path.removeprefix(base.path)
+            name = unquote(inside.removesuffix("/"), errors="strict")
         except ValueError:  # no URL, or no UTF-8
             continue
-        inside = target.path.startswith(base.path) and target[:2] == base[:2]
-        slashes = target.path[len(base.path) :].rstrip("/").count("/") if inside else 1
         # Links that sort or download carry a query.
-        if inside and not slashes and not target.query and "?" not in link:
-            yield name
+        if target[:2] != base[:2] or target.path == inside or "?" in link or "/" in name:
+            continue
+        yield f"{name}/" if inside.endswith("/") else name
 
 
 class _Page(HTMLParser):

@@ -16,7 +16,7 @@ __all__ = ["HTTPLists"]
 
 _PAGE = 1 << 26  # bytes of an index: about half a million names
 _DIRECTORIES = 1 << 20
-_HEADERS = {"Accept": "text/html, application/json;q=0.9, */*;q=0.1"}
+_HEADERS = {"Accept": "application/json, text/html;q=0.9, */*;q=0.1"}
 
 
 class HTTPLists(HTTPReads, ListableStore):

@@ -204,7 +204,7 @@ class RawServer:
     def serve(self, connection: Any, tls: ssl.SSLContext | None) -> None:
         """Answer the requests of one connection, until somebody closes it."""
         self.connections += 1
-        with suppress(OSError), connection:
+        with suppress(OSError, ValueError), connection:  # also for what is no HTTP
             if tls is not None:
                 connection = tls.wrap_socket(connection, server_side=True)
             with connection, connection.makefile("rb") as file:

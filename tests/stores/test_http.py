@@ -282,6 +282,7 @@ def test_keys_and_queries_are_quoted(server: RawServer) -> None:
     assert server.requests[1].target == "/x%20y/?sig=a/b%2Bc"
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_makes_connections_of_its_own(server: RawServer) -> None:
     """A store that was used goes on to work on both sides of a fork."""
     with near(server.url) as store:
