@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -314,6 +315,16 @@ def test_a_write_whose_answer_is_lost_is_made_again(
     do(store)
     after = {key: value for key, value in (CONTENTS | changes).items() if value is not None}
     assert server.contents == after
+
+
+def test_a_server_that_takes_nothing_is_late(clock: FakeClock) -> None:
+    """A value that nobody reads is a timeout, not a wait for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        once = RetryPolicy(attempts=1)
+        store: Any = HTTPStore(url, writable=True, timeout=(5, 0.2), retry=once, clock=clock)
+        with store, pytest.raises(TimeoutError):
+            store.set("a", bytes(1 << 25))
 
 
 @pytest.mark.parametrize("status", [404, 405, 409])
