@@ -141,8 +141,13 @@ class Client:
                 if target is None:
                     try:
                         yield reply
-                    finally:
+                    except StoreError:
                         reply.give_back()
+                        raise
+                    except BaseException:  # broken, or interrupted: the rest may never come
+                        raw.close()
+                        raise
+                    reply.give_back()
                     return
                 reply.give_back()
             origin, path, query = self._next(place, origin, target)

@@ -77,8 +77,8 @@ def wanted(ranges: Sequence[ByteRange], gap: int) -> list[Wanted]:
 
         gap: Needless bytes that are worth reading to save a request.
     """
-    some = [(start, length) for start, length in ranges if length != 0 and start < END]
-    spans = [
+    some = [(start, length) for start, length in ranges if length != 0]
+    spans = [  # empty, and so left out, if they begin behind every end
         (start, END if length is None else min(start + length, END))
         for start, length in some
         if start >= 0

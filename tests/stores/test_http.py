@@ -168,6 +168,15 @@ def test_near_ranges_are_one_request(server: RawServer) -> None:
     ]
 
 
+def test_a_range_behind_the_end_costs_one_request(server: RawServer) -> None:
+    """What begins behind the end is nothing; that is no reason to read the value again."""
+    with near(server.url) as store:
+        store.request_cost = 0
+        asked = [("a/b", 0, 5), ("a/b", 1 << 20, 5), ("a/b", 1 << 70, 5)]
+        assert [len(value) for value in store.get_partial_values(asked)] == [5, 0, 0]
+    assert len(server.requests) == 2
+
+
 def test_a_whole_value_is_asked_for_without_a_range(server: RawServer) -> None:
     """A range of all of a value is a plain request, which every cache knows."""
     with near(server.url) as store:
@@ -186,7 +195,7 @@ def test_no_more_is_read_than_needed(server: RawServer) -> None:
         exchange.hang()
 
     server.misbehave(send_for_ever)
-    with near(server.url, timeout=(5, 5)) as store:
+    with near(server.url, timeout=(5, 100)) as store:  # longer than a test may take
         store.request_cost = 0
         one, two = store.get_partial_values([("a/b", 1000, 3), ("a/b", 10, 2)])
     assert (bytes(one), bytes(two)) == (bytes([232, 233, 234]), bytes([10, 11]))
