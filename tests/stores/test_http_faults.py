@@ -34,6 +34,8 @@ ABSENT = KeyNotFoundError
 LOST, LATE, BAD = ConnectionLostError, TimeoutError, ServerError
 BUSY, DENIED, OTHER, CANNOT = RateLimitedError, AccessDeniedError, StoreError, UnsupportedError
 
+pytestmark = pytest.mark.slow  # tells stalls by 0.2 s, which a busy machine may take
+
 
 @pytest.fixture
 def server() -> Iterator[RawServer]:
