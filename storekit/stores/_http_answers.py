@@ -90,7 +90,7 @@ def _retry_after(headers: Mapping[str, str], now_ns: int) -> float | None:
 def content_range(text: str | None) -> tuple[int, int, int | None] | None:
     """
     The half-open span of a part of a value, and the size of the value if the header says it; None
-    if the header says nothing that can be. Where nothing could be sent the span is empty.
+    if the header says neither. Where nothing could be sent the span is empty.
     """
     found = _CONTENT_RANGE.match(text or "")
     if not found:
@@ -99,10 +99,7 @@ def content_range(text: str | None) -> tuple[int, int, int | None] | None:
     total = None if size == "*" else int(size)
     if first is None:
         return None if total is None else (0, 0, total)
-    span = int(first), int(last) + 1
-    if span[0] >= span[1] or (total is not None and span[1] > total):
-        return None
-    return *span, total
+    return int(first), int(last) + 1, total
 
 
 def strong_etag(headers: Mapping[str, str]) -> str | None:

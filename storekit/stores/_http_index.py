@@ -93,8 +93,8 @@ def _names_of(links: list[str], url: str) -> Iterator[str]:
             name = unquote(inside.removesuffix("/"), errors="strict")
         except ValueError:  # no URL, or no UTF-8
             continue
-        # Links that sort or download carry a query.
-        if target[:2] != base[:2] or target.path == inside or "?" in link or "/" in name:
+        # What is elsewhere still begins with a slash. Links that sort or download carry a query.
+        if target[:2] != base[:2] or "?" in link or "/" in name:
             continue
         yield f"{name}/" if inside.endswith("/") else name
 

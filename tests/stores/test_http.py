@@ -25,7 +25,14 @@ from storekit.errors import (
     StoreError,
     UnsupportedError,
 )
-from storekit.stores import ConditionalStore, Latency, ListableStore, WrapperStore, WritableStore
+from storekit.stores import (
+    ConditionalStore,
+    Latency,
+    ListableStore,
+    WrapperStore,
+    WritableStore,
+    _http_lists,
+)
 from storekit.stores.http import HTTPRequest, HTTPStore
 from storekit.stores.retries import RetryPolicy
 
@@ -324,6 +331,32 @@ def test_nobody_listens() -> None:
             store.exists("a")
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content_Range": "bytes */10240"}])
+def test_a_part_is_not_believed_to_be_missing(server: RawServer, headers: dict[str, str]) -> None:
+    """A server that refuses a range of what it has, or does not say what it has, is asked for all
+    of it."""
+    for start in (5, -5):
+        server.misbehave(always(416, **headers), 1)
+        with near(server.url) as store:
+            (part,) = store.get_partial_values([("a/b", start, 3)])
+        assert bytes(part) == server.contents["a/b"][start:][:3]
+
+
+def test_a_collection_that_cannot_be_seen_is_no_absence(server: RawServer) -> None:
+    """If it cannot be found out whether a name without GET is a directory, that is the error."""
+
+    def refuse(exchange: Exchange) -> None:
+        if exchange.target.endswith("/"):
+            exchange.reset()
+        exchange.answer(405, {}, b"")
+
+    server.misbehave(refuse)
+    with near(server.url) as store:
+        for ask in (store.exists, store.get):
+            with pytest.raises(ConnectionLostError):
+                ask("a")
+
+
 # --- redirects
 
 
@@ -504,6 +537,15 @@ def test_conditions_are_tested_once(server: RawServer) -> None:
         assert store.list() == ["a/b", "n"]
 
 
+def test_a_key_is_removed_if_absent_only_if_it_is(server: RawServer) -> None:
+    """Nothing is removed, nor said to be absent, on the condition that it is not there."""
+    with near(server.url, writable=True, conditional=True) as store:
+        assert store.compare_and_set("n", None, None) is None
+        with pytest.raises(ConflictError):
+            store.compare_and_set("a/b", None, None)
+    assert "a/b" in server.contents
+
+
 @pytest.mark.parametrize("etag", ['W/"1"', "", "1"])
 def test_a_weak_etag_is_no_version(server: RawServer, etag: str) -> None:
     """Without a strong ETag there is no version, and so no compare-and-set."""
@@ -584,6 +626,17 @@ def test_directories_without_keys_are_not_listed(server: RawServer) -> None:
     with near(server.url) as store:
         assert store.list_dir("") == ["deep/", "full/", "key"]
         assert store.list() == ["deep/er/key", "full/key", "key"]
+
+
+def test_a_walk_has_an_end(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories without number are an error, and not walked for ever."""
+    monkeypatch.setattr(_http_lists, "_DIRECTORIES", 100)
+    links = b"".join(b"<a href='%d/'>" % number for number in range(10))
+    server.misbehave(always(200, b"<title>Index of /</title>" + links))
+    with near(server.url) as store:
+        for ask in (store.list, lambda: store.list_dir(""), lambda: store.list_prefix("a/")):
+            with pytest.raises(StoreError, match="more than 100 directories"):
+                ask()
 
 
 def test_circles_end(server: RawServer) -> None:

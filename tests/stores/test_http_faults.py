@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -235,6 +237,43 @@ def test_only_these_mean_absence(server: RawServer, store: Any, status: int) -> 
     assert len(server.requests) == 8
 
 
+@pytest.mark.parametrize("status", [501, 505])
+def test_what_lasts_is_not_asked_again(server: RawServer, store: Any, status: int) -> None:
+    """A server that cannot do it at all is asked once."""
+    server.misbehave(always(status, b"", Connection="keep-alive"))
+    with pytest.raises(ServerError):
+        store.get("a/b")
+    targets = [each.target for each in server.requests]
+    assert len(targets) == len(set(targets))
+
+
+PACKED = gzip.compress(VALUE[:9000]) + gzip.compress(VALUE[9000:])
+ENCODED = {
+    "in two members": ("gzip", PACKED, True),
+    "by another name": ("x-gzip", PACKED, True),
+    "of zlib": ("deflate", zlib.compress(VALUE), True),
+    "bare": ("deflate", zlib.compress(VALUE, wbits=-15), True),
+    "twice": ("deflate, gzip", gzip.compress(zlib.compress(VALUE)), True),
+    "cut": ("gzip", PACKED[:-100], False),
+    "cut at the end": ("gzip", PACKED[:-1], False),
+    "with something behind": ("gzip", PACKED + b"x", False),
+    "empty": ("gzip", b"", False),
+}
+
+
+@pytest.mark.parametrize("kind", ENCODED)
+def test_an_encoded_body_is_checked_for_its_end(server: RawServer, store: Any, kind: str) -> None:
+    """What a server compressed is read as a whole, or is an error; never the beginning of it."""
+    encoding, body, whole = ENCODED[kind]
+    server.misbehave(always(200, body, Content_Encoding=encoding))
+    for ask in (READS["get"], READS["far parts"], READS["getsize"]):
+        if whole:
+            assert ask[1](store) == ask[2]
+        else:
+            with pytest.raises(ServerError):
+                ask[1](store)
+
+
 # --- writes
 
 
@@ -400,6 +439,18 @@ def test_waits_grow_and_end(server: RawServer, clock: FakeClock) -> None:
     assert len(server.requests) == 4
     assert clock.sleeps == [0.1, 0.2, 0.4]
     assert "HTTPStore: attempt 4 of 4" in caught.value.__notes__[0]
+
+
+def test_a_wish_that_is_over_is_none(server: RawServer) -> None:
+    """A date that has passed is a wish of zero seconds."""
+    gone = "Fri, 31 Dec 1999 00:00:00 GMT"
+    server.misbehave(always(429, Retry_After=gone))
+    with (
+        HTTPStore(server.url, retry=RetryPolicy(attempts=1)) as store,
+        pytest.raises(RateLimitedError) as caught,
+    ):
+        store.get("d")
+    assert caught.value.retry_after == 0
 
 
 def test_a_wish_beyond_the_budget_is_not_waited_for(server: RawServer, clock: FakeClock) -> None:
