@@ -12,6 +12,7 @@ Every error storekit raises, in one tree.
         UnsupportedError              the backend cannot do this at all
         QuotaExceededError            the store would hold more than it may
         AccessDeniedError             the backend refused this caller
+        CorruptArchiveError           a zip archive that is damaged, or contradicts itself
         TransportError                retryable: the request or its answer got lost
           TimeoutError (builtin TimeoutError)
           ConnectionLostError (ConnectionError)
@@ -44,6 +45,7 @@ __all__ = [
     "CodecError",
     "ConflictError",
     "ConnectionLostError",
+    "CorruptArchiveError",
     "CorruptFrameError",
     "InvalidKeyError",
     "InvalidRangeError",
@@ -148,6 +150,10 @@ class QuotaExceededError(StoreError):
 
 class AccessDeniedError(StoreError):
     """The backend refused the caller."""
+
+
+class CorruptArchiveError(StoreError):
+    """The archive is not one that is whole, or says different things of one member."""
 
 
 class TransportError(StoreError):

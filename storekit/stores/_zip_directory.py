@@ -47,7 +47,7 @@ _DOS = {0, 6, 10, 11, 14}  # systems on which a backslash separates
 _INFLATION = 1032  # bytes that one byte of deflate can become, at most
 
 
-class DamagedZip(Exception):  # noqa: N818 - becomes a StoreError, which says where
+class DamagedZip(Exception):  # noqa: N818 - becomes a CorruptArchiveError, which says where
     """The bytes are not those of a well-formed archive."""
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache, partial
 from types import new_class
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from storekit.errors import (
-    AccessDeniedError,
-    ConflictError,
-    KeyConflictError,
-    KeyNotFoundError,
-    ReadOnlyError,
-    StoreError,
-    UnsupportedError,
-)
+from storekit.errors import KeyNotFoundError, StoreError
 from storekit.keys import check_key, resolve_range
 from storekit.stores._forward import refusing
-from storekit.stores._zip_archive import Archive, ConflictingNames
-from storekit.stores._zip_directory import DamagedZip, Entry, RefusedZip
+from storekit.stores._zip_archive import Archive
+from storekit.stores._zip_changes import ZipChanges
+from storekit.stores._zip_directory import Entry
+from storekit.stores._zip_errors import FAILURES, translate
 from storekit.stores._zip_source import FileSource, StoreSource
-from storekit.stores._zip_writer import ChangedMeanwhile, Closed, Writer
+from storekit.stores._zip_writer import Writer
 from storekit.stores.base import (
     ConditionalStore,
     Latency,
@@ -40,51 +33,12 @@ T = TypeVar("T")
 
 _MODES = ("r", "w", "a", "x")
 _LIMIT = 1 << 30
-_FAILURES = (DamagedZip, RefusedZip, ConflictingNames, ChangedMeanwhile, Closed, OSError)
-_KINDS: dict[type, type[StoreError]] = {
-    RefusedZip: UnsupportedError,
-    ConflictingNames: KeyConflictError,
-    ChangedMeanwhile: ConflictError,
-    PermissionError: AccessDeniedError,
-}
-
-
-class _Changes(WritableStore):
-    """What a zip store can do that was opened for writing."""
-
-    _attempt: Callable[..., Any]
-    _writer: Writer
-
-    def flush(self) -> None:
-        """
-        Put the archive as it is now in the place of the old one; nothing is done without changes.
-
-        The next change after it copies the archive, unless the file system can share blocks.
-
-        Raises:
-            ConflictError: If another program has changed the archive since it was read.
-        """
-        self._attempt("flush", None, self._writer.flush)
-
-    def compact(self) -> None:
-        """Flush, and free the space of values that were replaced or erased."""
-        self._attempt("compact", None, self._writer.compact)
-
-    def _set(self, key: str, value: Value) -> None:
-        self._attempt("set", key, self._writer.set, key, value)
-
-    def _erase(self, key: str) -> None:
-        self._attempt("erase", key, self._writer.erase, key)
-
-    def _erase_prefix(self, prefix: str) -> int:
-        count: int = self._attempt("erase_prefix", prefix, self._writer.erase_prefix, prefix)
-        return count
 
 
 # What a zip store can do shows when it is made. Type checkers do not know that, and let it do all.
 if TYPE_CHECKING:
 
-    class _Base(ReadableStore, ListableStore, _Changes):
+    class _Base(ReadableStore, ListableStore, ZipChanges):
         """All that a zip store may be."""
 
 else:
@@ -107,8 +61,9 @@ class ZipStore(_Base):
     is the same archive, in other processes it can be read after the fork, not written.
 
     Whole values are checked by their CRC-32, parts of stored ones cannot be. What is damaged raises
-    `StoreError`, and is never absent. Members that are compressed otherwise than by deflate, or
-    encrypted, and whole archives with a name that cannot be a key, raise `UnsupportedError`.
+    `CorruptArchiveError`, and is never absent. Members that are compressed otherwise than by
+    deflate, or encrypted, and whole archives with a name that cannot be a key, raise
+    `UnsupportedError`.
 
     Args:
         path: The file.
@@ -124,7 +79,11 @@ class ZipStore(_Base):
             before they are inflated. Defaults to 1 GiB.
 
     Raises:
-        StoreError: If the file is absent, no whole zip archive, or written by another store.
+        StoreError: If the file is absent, or written by another store.
+
+        CorruptArchiveError: If it is no whole zip archive, or contradicts itself.
+
+        UnsupportedError: If a name in it cannot be a key, or it is one of several parts.
 
         KeyConflictError: If a name in the archive is the prefix of another.
 
@@ -192,7 +151,9 @@ class ZipStore(_Base):
             max_member_bytes: As above.
 
         Raises:
-            StoreError: If the value is absent, or no whole zip archive.
+            StoreError: If the value is absent.
+
+            CorruptArchiveError, UnsupportedError, KeyConflictError: As above.
 
             TypeError: If the store cannot be read.
         """
@@ -268,22 +229,12 @@ class ZipStore(_Base):
             return do(*arguments)
         except StoreError:  # of the store below, say; some are OSErrors
             raise
-        except _FAILURES as error:
-            self._fail(error, op, key)
-
-    def _fail(self, error: Exception, op: str, key: str | None) -> NoReturn:
-        kind = next((_KINDS[each] for each in _KINDS if isinstance(error, each)), StoreError)
-        text = str(error)
-        if isinstance(error, OSError) and error.errno == errno.EROFS:
-            kind = ReadOnlyError
-        elif isinstance(error, DamagedZip):
-            text = f"damaged: {text}"
-        where = "" if key is None or isinstance(error, ConflictingNames) else f"{key!r}: "
-        raise kind(f"{where}{text}", store=self, op=op, key=key) from error
+        except FAILURES as error:
+            raise translate(error, self, op, key) from error
 
     @property
     def _writable(self) -> bool:
-        return isinstance(self, _Changes)
+        return isinstance(self, ZipChanges)
 
     def _options(self) -> dict[str, Any]:
         return {"max_member_bytes": self.max_member_bytes}
@@ -339,6 +290,6 @@ def _variant(cls: type[ZipStore], writable: bool) -> Any:
     }
     return new_class(
         cls.__name__,
-        (cls, _Changes) if writable else (cls, *refusals),
+        (cls, ZipChanges) if writable else (cls, *refusals),
         exec_body=lambda body: body.update(namespace),
     )

@@ -16,6 +16,7 @@ from store_samples import files, run_processes
 
 from storekit.errors import (
     ConflictError,
+    CorruptArchiveError,
     InvalidKeyError,
     KeyConflictError,
     KeyNotFoundError,
@@ -320,7 +321,7 @@ class TestObjects:
         make(path, {"a": b"3", "b": b"4"})
         inner.set("a.zip", path.read_bytes())
         for key in "ab":
-            with pytest.raises(StoreError, match="damaged"):
+            with pytest.raises(CorruptArchiveError, match="damaged"):
                 store.get(key)
 
     def test_a_store_stays_on_its_file(self, path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storekit.errors import KeyNotFoundError, StoreError, UnsupportedError
+from storekit.errors import CorruptArchiveError, KeyNotFoundError, StoreError, UnsupportedError
 from storekit.stores import MemoryStore, TraceStore
 from storekit.stores._zip_directory import HEADER, RECORD, header_size, read_directory
 from storekit.stores._zip_end import END, LOCATOR, ZIP64_END, find_end
@@ -276,7 +276,7 @@ LIES = {
 def test_contradictions_are_refused(tmp_path: Path, data: bytes) -> None:
     """An archive that contradicts itself is refused as a whole, and takes no memory."""
     for opened in openers(data, tmp_path / "a.zip"):
-        with little_memory(1 << 20), pytest.raises(StoreError, match="damaged: "):
+        with little_memory(1 << 20), pytest.raises(CorruptArchiveError, match="damaged: "):
             opened()
 
 
@@ -303,13 +303,13 @@ def test_members_that_lie_are_refused(tmp_path: Path, made: dict[str, Any]) -> N
     for opened in openers(archive(member(b"ok", b"1"), made), tmp_path / "a.zip"):
         store = opened()
         assert bytes(store.get("ok")) == b"1"
-        with pytest.raises(StoreError, match="damaged: ") as caught:
+        with pytest.raises(CorruptArchiveError, match="damaged: ") as caught:
             store.get("a")
         assert caught.value.key == "a"
-        with pytest.raises(StoreError, match="damaged: "):
+        with pytest.raises(CorruptArchiveError, match="damaged: "):
             store.get_partial_values([("a", 0, None), ("a", 0, 1)])
         if made["method"] == 8:
-            with pytest.raises(StoreError, match="damaged: "):
+            with pytest.raises(CorruptArchiveError, match="damaged: "):
                 store.get_partial_values([("a", -1, None)])
 
 
@@ -328,7 +328,7 @@ def test_a_bomb_that_says_it_is_none() -> None:
     bomb = member(b"a", bytes(50 << 20), deflate=True) | {"size": 1000}
     for read in (lambda s: s.get("a"), lambda s: s.get_partial_values([("a", 5, None)])):
         store = over(archive(bomb))
-        with little_memory(1 << 20), pytest.raises(StoreError, match="damaged: "):
+        with little_memory(1 << 20), pytest.raises(CorruptArchiveError, match="damaged: "):
             read(store)
 
 
@@ -350,7 +350,7 @@ def test_two_ends_that_contradict_each_other_are_refused(field: int) -> None:
         data += LOCATOR.pack(b"PK\6\7", 0, offset + size, 1)
         data += END.pack(b"PK\5\6", *narrow, 0)
         if change:
-            with pytest.raises(StoreError, match="contradict"):
+            with pytest.raises(CorruptArchiveError, match="contradict"):
                 over(data)
         else:
             assert over(data).get("a") == b"1"
@@ -390,7 +390,7 @@ def test_an_entry_that_means_an_older_value_is_refused(tmp_path: Path) -> None:
     place = END.unpack(data[-END.size :])[6] + RECORD.size - 4
     assert data[place : place + 4] != bytes(4)
     data[place : place + 4] = bytes(4)
-    with pytest.raises(StoreError, match="damaged: "):
+    with pytest.raises(CorruptArchiveError, match="damaged: "):
         over(bytes(data)).get_partial_values([("a", 0, 3)])
 
 
@@ -398,7 +398,7 @@ def test_a_directory_that_cannot_be_is_not_fetched() -> None:
     """Whether a directory can be so long is decided before it is read."""
     last = END.pack(b"PK\5\6", 0, 0, 1, 1, 1 << 30, 0, 0)
     below = TraceStore(MemoryStore({"k": bytes(1 << 20) + last}))
-    with pytest.raises(StoreError, match="cannot have 1 entries"):
+    with pytest.raises(CorruptArchiveError, match="cannot have 1 entries"):
         ZipStore.over(below, "k")
     assert len(below.trace) == 1
 
