@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.moto_server import Moto
+from servers.raw_server import ignore_ranges, running
 
 from storekit.errors import ConnectionLostError
 from storekit.simulation import VirtualClock
@@ -23,6 +26,8 @@ from storekit.stores import (
     TraceStore,
     WritableStore,
 )
+from storekit.stores.http import HTTPStore
+from storekit.stores.object import ObjectStore
 from storekit.stores.zip import ZipStore
 
 BIG = os.urandom(3 << 20)
@@ -160,6 +165,71 @@ class TestCalls:
         with ZipStore.over(inner, "a.zip") as store:
             assert not isinstance(store, WritableStore)
         assert len(closed) == 1
+
+
+class TestServers:
+    @pytest.fixture(params=["http", "s3"])
+    def far(self, request: pytest.FixtureRequest, moto: Moto) -> Iterator[tuple[Any, Any]]:
+        """A store behind a server, and a function that tells the requests since it was asked."""
+        if request.param == "s3":
+            store: Any = ObjectStore(f"s3://{moto.bucket()}/x", **moto.obstore)
+            yield store, lambda: taken(moto.requests)
+            return
+        with running() as server, HTTPStore(f"{server.url}/x", writable=True) as store:
+            yield store, lambda: taken(server.requests)
+
+    def test_a_small_archive_is_opened_by_one_request(self, far: Any, small: bytes) -> None:
+        """Behind a server an archive is opened by one request, and each value read by one."""
+        below, requests = far
+        below.set("a.zip", small)
+        requests()
+        store = ZipStore.over(below, "a.zip")
+        assert len(requests()) == 1
+        for number in (7, 7, 150):
+            assert store.get(f"c/{number}") == BIG[number:][:5000]
+            assert len(requests()) == 1
+        assert store.exists("c/8")
+        assert not store.exists("d")
+        assert len(store.list()) == 200
+        assert requests() == []
+
+    def test_a_long_directory_takes_two_requests(self, far: Any, tmp_path: Path) -> None:
+        """If the directory is longer than what is read first, it takes one request more."""
+        below, requests = far
+        fields = {f"c/{number:060}": b"" for number in range(2000)}
+        below.set("a.zip", archive_of(fields, tmp_path))
+        requests()
+        assert ZipStore.over(below, "a.zip").list() == sorted(fields)
+        assert len(requests()) == 2
+
+    def test_near_parts_are_one_request(self, far: Any, tmp_path: Path) -> None:
+        """Parts of a value are a request for each group of them that are near to each other."""
+        below, requests = far
+        below.set("a.zip", archive_of({"big": BIG}, tmp_path))
+        store = ZipStore.over(below, "a.zip")
+        requests()
+        parts = [("big", 2_500_000, 10), ("big", -5, None), ("big", 0, 7), ("big", 2_600_000, 9)]
+        for _ in range(2):
+            found = [bytes(part) for part in store.get_partial_values(parts)]
+            assert found == [BIG[2_500_000:][:10], BIG[-5:], BIG[:7], BIG[2_600_000:][:9]]
+            assert len(requests()) == 2
+
+    def test_a_server_without_ranges_will_do(self, small: bytes) -> None:
+        """A server that always sends all of the archive is read just so, a request each time."""
+        with running() as server, HTTPStore(server.url) as below:
+            server.contents["a.zip"] = small
+            server.misbehave(ignore_ranges)
+            store = ZipStore.over(below, "a.zip")
+            assert store.get("c/3") == BIG[3:][:5000]
+            assert bytes(store.get_partial_values([("c/9", -3, None)])[0]) == BIG[9:][4997:5000]
+            assert len(server.requests) == 3
+
+
+def taken(requests: list[Any]) -> list[Any]:
+    """What a list holds; it is empty then."""
+    found = requests[:]
+    requests.clear()
+    return found
 
 
 class TestFiles:
