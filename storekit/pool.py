@@ -151,17 +151,10 @@ def run(
         with _Member(clock, crew):
             work(items)
         return
-    plan = _Plan(items, work, batch, clock, crew)
-    executor = _executor(clock, crew)
-    # A plan shorter than the crew needs no more helpers than it has batches; `pull` finds that out
-    # at once.
-    helpers: list[Future[None]] = []
+    plan = _Plan(items, work, batch, clock, crew, workers - 1)
     try:
-        with suppress(RuntimeError):  # no more threads to be had: who is there does it all
-            for _ in range(workers - 1):
-                helpers.append(executor.submit(plan.pull))
         plan.pull()
-        for helper in helpers:
+        for helper in plan.helpers:  # grows as long as one that has begun goes on
             if not helper.cancel():
                 helper.result()
     except BaseException as error:
@@ -207,21 +200,34 @@ class _Plan:
         batch: int,
         clock: Clock,
         crew: int,
+        most: int,
     ) -> None:
         self._items, self._work, self._batch = iter(items), work, batch
-        self._clock, self._crew = clock, crew
+        self._clock, self._crew, self._wanted = clock, crew, most
+        self._executor = _executor(clock, crew)
         self._lock = threading.Lock()
+        self.helpers: list[Future[None]] = []
         self.error: BaseException | None = None
 
     def pull(self) -> None:
-        """Work on batches until none is left or one has failed."""
+        """
+        Work on batches until none is left or one has failed.
+
+        Who takes a batch calls another helper before it works. So as many work as are needed until
+        the first comes back for more: few if answers are quick, all if they take long.
+        """
         with _Member(self._clock, self._crew):
             while self.error is None:
                 try:
                     with self._lock:
                         batch = list(islice(self._items, self._batch))
+                        hire = self._wanted > 0
+                        self._wanted -= hire
                     if not batch:
                         return
+                    if hire:
+                        with suppress(RuntimeError):  # no more threads: who is there does it all
+                            self.helpers.append(self._executor.submit(self.pull))
                     self._work(batch)
                 except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
                     if self.error is None:

@@ -39,9 +39,20 @@ class Semaphore:
         self._lock = threading.Lock()
 
     @property
+    def taken(self) -> int:
+        """How many threads have a permit."""
+        return len(self._holders)
+
+    @property
     def free(self) -> int:
-        """How many permits nobody has."""
-        return self._most - len(self._holders)
+        """How many permits nobody has; negative as long as more are out than are allowed now."""
+        return self._most - self.taken
+
+    def allow(self, permits: int) -> None:
+        """Change how many there are, at least 1. Nobody loses a permit by that."""
+        with self._lock:
+            self._most = permits
+            self._hand_out()
 
     def run(self, clock: Clock, work: Callable[[], T]) -> T:
         """
@@ -67,7 +78,7 @@ class Semaphore:
 
     def _acquire(self, me: int, clock: Clock) -> None:
         with self._lock:
-            if self.free and not self._queue:
+            if self.free > 0 and not self._queue:
                 self._holders.add(me)
                 return
             turn = clock.event()
@@ -81,8 +92,11 @@ class Semaphore:
                 self._holders.discard(me)
             else:
                 self._queue = deque(entry for entry in self._queue if entry[0] != me)
-            while self._queue and (self.free or self._queue[0][0] in self._holders):
-                follower, turn = self._queue[0]
-                self._holders.add(follower)
-                turn.set()
-                self._queue.popleft()
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._queue and (self.free > 0 or self._queue[0][0] in self._holders):
+            follower, turn = self._queue[0]
+            self._holders.add(follower)
+            turn.set()
+            self._queue.popleft()

@@ -22,6 +22,7 @@ from urllib3.exceptions import (
     TimeoutError as Timeout,
 )
 
+from storekit.clock import Clock
 from storekit.errors import (
     ConnectionLostError,
     StoreError,
@@ -29,6 +30,7 @@ from storekit.errors import (
 )
 from storekit.stores._http_answers import Place
 from storekit.stores._http_auth import HTTPRequest
+from storekit.stores._http_gate import Gate
 from storekit.stores._http_reply import Reply
 from storekit.stores._http_root import Origin, Root, encoded
 from storekit.typing import Value
@@ -88,7 +90,7 @@ class Client:
 
         timeout: Seconds for a connection, and for each piece of an answer.
 
-        connections: How many are kept.
+        connections: How many are kept, and how many requests are on their way at most.
 
         tls: The context for ``https``.
 
@@ -108,7 +110,14 @@ class Client:
         self._headers, self._authorize = dict(headers), authorize
         self._timeout, self._connections, self._tls = timeout, connections, tls
         self._process = 0
-        self._manager: urllib3.PoolManager | None = None
+        self._gate: Gate
+        self._manager: urllib3.PoolManager
+        self._pool: urllib3.HTTPConnectionPool
+
+    def in_turn(self, clock: Clock, request: Callable[[], T]) -> T:
+        """Make a request when the server bears one more."""
+        self._connect()
+        return self._gate.run(clock, request)
 
     @contextmanager
     def reply(
@@ -179,10 +188,15 @@ class Client:
             sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
         if query is not None:
             sent[_QUERY] = query
-        return self._connected().urlopen(
+        self._connect()
+        if origin == self.root.origin:
+            pool = self._pool
+        else:
+            pool = self._manager.connection_from_url(str(origin))
+        return pool.urlopen(
             method,
-            f"{origin}{path}",
-            body=body,
+            path,
+            body=body,  # type: ignore[arg-type]  # takes every buffer
             headers=sent,
             retries=False,
             redirect=False,
@@ -190,24 +204,27 @@ class Client:
             decode_content=False,
         )
 
-    def _connected(self) -> urllib3.PoolManager:
-        """The pool of this process; a child must not use the connections of its parent."""
+    def _connect(self) -> None:
+        """Make what this process needs; a child must not use the connections of its parent."""
         process = os.getpid()
-        if self._manager is None or self._process != process:
-            connect, read = self._timeout
-            manager = urllib3.PoolManager(
-                num_pools=8,
-                maxsize=self._connections,
-                timeout=urllib3.Timeout(connect=connect, read=read),
-                ssl_context=self._tls,
-            )
-            manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
-            self._manager, self._process = manager, process
-        return self._manager
+        if self._process == process:
+            return
+        connect, read = self._timeout
+        manager = urllib3.PoolManager(
+            num_pools=8,
+            maxsize=self._connections,
+            timeout=urllib3.Timeout(connect=connect, read=read),
+            ssl_context=self._tls,
+        )
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+        self._gate, self._manager = Gate(self._connections), manager
+        self._pool = manager.connection_from_url(str(self.root.origin))
+        self._process = process
 
     def close(self) -> None:
         """Close what is idle; a later request connects again."""
-        if self._manager is not None and self._process == os.getpid():
+        if self._process == os.getpid():
+            self._process = 0
             self._manager.clear()
 
     @contextmanager

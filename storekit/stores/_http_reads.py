@@ -76,11 +76,14 @@ class HTTPReads(ReadableStore):
         """
         target = self._client.root.path_of(place.key) if path is None else path
 
-        def attempt() -> T:
+        def exchange() -> T:
             with self._client.reply(place, method, target, headers or {}, body) as reply:
                 if reply.status in accept:
                     return take(reply)
                 raise self._failure(place, method, reply)
+
+        def attempt() -> T:
+            return self._client.in_turn(self.clock, exchange)
 
         def forbidden(error: StoreError) -> str | None:
             if repeat or isinstance(error, RateLimitedError):
