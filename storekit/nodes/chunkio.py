@@ -41,6 +41,14 @@ _BATCH = 1 << 20
 A worker takes about this many decoded bytes at a time, so that taking costs little beside the work.
 """
 
+_IN_FLIGHT = 256 << 20
+"""
+Decoded bytes of the chunks that are on their way at once from a store on a network; with large
+chunks that limits the requests, though not to fewer than `_FEWEST`.
+"""
+
+_FEWEST = 4
+
 _MIN_SAVED = {Latency.MEMORY: inf, Latency.DISK: 1 << 17}
 """
 Bytes that a read by ranges must save to pay for its further request: about latency times bandwidth,
@@ -174,7 +182,7 @@ class ChunkIO:
         store, count = self._store, len(plan)
         if store.latency >= Latency.NETWORK:
             most = store.concurrency
-            workers, batch = min(most, count), 1
+            workers, batch = min(most, count, max(_IN_FLIGHT // max(size, 1), _FEWEST)), 1
         elif not threads or self._is_brief(plan, size):
             work(plan)
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
@@ -154,6 +154,12 @@ class ZarrGroup(ZarrNode, Group):
         """
         return self._load_children()
 
+    def get_nodes(self, paths: Iterable[str]) -> list[Any]:
+        """The nodes at several paths; see `Group.get_nodes`."""
+        asked = list(paths)
+        found = self._side_by_side(list(dict.fromkeys(asked)), self.__getitem__)
+        return [found[path] for path in asked]
+
     def _child(self, name: str) -> ZarrNode:
         if hidden(name) and self._metadata.zarr_format == 3:
             raise NodeNotFoundError(
@@ -198,12 +204,15 @@ class ZarrGroup(ZarrNode, Group):
 
     def _of_children(self, ask: Callable[[str], T]) -> dict[str, T]:
         """By name, sorted, what comes of the path of whatever may be a child."""
-        store, names, found = self._store, self._child_names(), {}
         head = f"{self._path}/" if self._path else ""
+        return self._side_by_side(self._child_names(), lambda name: ask(head + name))
+
+    def _side_by_side(self, names: Sequence[str], ask: Callable[[str], T]) -> dict[str, T]:
+        store, found = self._store, {}
 
         def work(names: Iterable[str]) -> None:
             for name in names:
-                found[name] = ask(head + name)
+                found[name] = ask(name)
 
         workers = store.concurrency if store.latency >= Latency.NETWORK else 1
         crew = store.concurrency

@@ -38,7 +38,7 @@ _USUAL: dict[str, Any] = {
     "headers": {},
     "auth": None,
     "timeout": (10.0, 30.0),
-    "concurrency": 64,
+    "concurrency": 256,
     "retry": RetryPolicy(),
     "ca": None,
     "listable": True,
@@ -77,7 +77,9 @@ class HTTPStore(_Base):
 
         timeout: Seconds to wait for a connection, and for each piece of an answer.
 
-        concurrency: How many connections are kept, and how many requests at once help.
+        concurrency: How many requests are on their way at once at most, each on a connection that
+            is kept. Defaults to 256. There are fewer where answers come quickly, and after the
+            server has said that it is busy (429, 5xx).
 
         retry: When requests are sent again. Defaults to `RetryPolicy()`.
 
@@ -139,7 +141,7 @@ class HTTPStore(_Base):
         headers: Mapping[str, str] | None = None,
         auth: Auth | None = None,
         timeout: tuple[float, float] = (10.0, 30.0),
-        concurrency: int = 64,
+        concurrency: int = 256,
         retry: RetryPolicy | None = None,
         ca: str | os.PathLike[str] | None = None,
         listable: bool = True,

@@ -56,7 +56,7 @@ class ObjectStore(ObjectReads):
 
         allow_http: Whether requests may go over plain HTTP. Defaults to False.
 
-        concurrency: How many requests at once still help. Defaults to 64.
+        concurrency: How many requests at once still help. Defaults to 256.
 
         options: With a URL, for `obstore.store.from_url`: what the backend is configured by, such
             as ``endpoint``, ``region``, ``access_key_id`` and ``secret_access_key``; and
@@ -80,7 +80,7 @@ class ObjectStore(ObjectReads):
         *,
         prefix: str = "",
         allow_http: bool = False,
-        concurrency: int = 64,
+        concurrency: int = 256,
         **options: Any,
     ) -> None:
         if type(concurrency) is not int or concurrency < 1:

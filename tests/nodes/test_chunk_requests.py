@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from array_layouts import CountingStore, HookedStore
 
-from storekit import LocalStore, MemoryStore, ZarrArray
+from storekit import LocalStore, MemoryStore, SlowStore, ZarrArray
 from storekit.errors import CodecError
 from storekit.nodes import chunkio
+from storekit.simulation import VirtualClock
 from storekit.stores.base import Latency, ReadableStore
 from storekit.stores.wrapper import Call
 from storekit.testing import run_at_once
@@ -184,3 +185,15 @@ def test_a_future_of_much_is_read_elsewhere(far: bool) -> None:
         array.store.latency = Latency.NETWORK
     assert (array.read_future(slice(1) if far else ...).result() == 7).all()
     assert threading.get_ident() not in seen
+
+
+@pytest.mark.parametrize(("chunks", "most"), [(16, 16), (8, 8), (2, 4)])
+def test_large_chunks_are_fewer_at_once(chunks: int, most: int) -> None:
+    """Chunks on their way from a network are bounded in bytes, but some are always side by side."""
+    clock = VirtualClock()
+    store = SlowStore(MemoryStore(), base_delay=1, clock=clock)
+    array = make(store, data=np.ones((32, 1024), "u1"), shape=None, chunks=(1, 1024), dtype=None)
+    begin = clock.now()
+    with patch.object(chunkio, "_IN_FLIGHT", chunks * 1024):
+        assert array[...].all()
+    assert clock.now() - begin == 32 / most

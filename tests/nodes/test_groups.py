@@ -23,6 +23,7 @@ from storekit.errors import (
     ReadOnlyError,
     UnsupportedError,
 )
+from storekit.simulation import VirtualClock
 
 
 def sample(store: Any = None) -> ZarrGroup:
@@ -568,3 +569,28 @@ def test_any_hierarchy_is_found_again(wanted: dict[str, bool]) -> None:
     again = open_zarr(root.store)
     assert {node.path: type(node) for node in again.walk()} == expected
     assert all(again[path].path == path for path in expected)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_several_nodes_are_had_at_once(slow: bool) -> None:
+    """They come in the order asked for, also twice; one that is missing is the error."""
+    root = sample()
+    group = open_zarr(SlowStore(root.store, base_delay=0.001)) if slow else root
+    nodes = group.get_nodes(path for path in ("z", "a/x", "a", "z"))
+    assert [node.path for node in nodes] == ["z", "a/x", "a", "z"]
+    assert [type(node) for node in nodes] == [ZarrArray, ZarrArray, ZarrGroup, ZarrArray]
+    assert group.get_nodes([]) == []
+    with pytest.raises(NodeNotFoundError, match="'a/none'"):
+        group.get_nodes(["z", "a/none"])
+
+
+def test_many_nodes_take_the_time_of_one() -> None:
+    """From a network they are asked for side by side."""
+    root = ZarrGroup.create(MemoryStore())
+    for number in range(64):
+        root.create_array(str(number), shape=3, dtype="i4")
+    clock = VirtualClock()
+    far = open_zarr(SlowStore(root.store, base_delay=0.05, clock=clock))
+    begin = clock.now()
+    far.get_nodes(map(str, range(64)))
+    assert clock.now() - begin == pytest.approx(0.05, abs=1e-9)
