@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +18,14 @@ from typing import Any
 
 import pytest
 
-__all__ = ["FileServer", "python_server", "rclone_server", "webdav_server"]
+__all__ = [
+    "FileServer",
+    "nginx_dav_server",
+    "nginx_server",
+    "python_server",
+    "rclone_server",
+    "webdav_server",
+]
 
 _RCLONE = Path(sys.executable).with_name("rclone")
 
@@ -113,3 +123,72 @@ server.serve_forever()
 python_server = _fixture(lambda root: [sys.executable, "-c", _PYTHON, str(root)])
 rclone_server = _fixture(lambda root: [*_rclone("http", root), "--dir-cache-time", "0"])
 webdav_server = _fixture(lambda root: [*_rclone("webdav", root), "--etag-hash", "MD5"])
+
+
+_NGINX = """
+daemon off;
+{user}
+pid {temp}/pid;
+error_log stderr error;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {temp}/body;
+    proxy_temp_path {temp}/proxy;
+    fastcgi_temp_path {temp}/fastcgi;
+    scgi_temp_path {temp}/scgi;
+    uwsgi_temp_path {temp}/uwsgi;
+    client_max_body_size 0;
+    default_type application/octet-stream;
+    server {{
+        listen 127.0.0.1:{port};
+        root {root};
+        autoindex on;
+        {more}
+    }}
+}}
+"""
+_DAV = "autoindex_format json; dav_methods PUT DELETE MKCOL; create_full_put_path on;"
+
+
+@contextmanager
+def _nginx(temp: Path, more: str) -> Iterator[FileServer]:
+    """nginx, on a socket that it inherits: it cannot look for a free port by itself."""
+    if shutil.which("nginx") is None:
+        pytest.skip("there is no nginx in PATH")
+    root = temp / "root"
+    root.mkdir()
+    file = temp / "conf"
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        port, number = listener.getsockname()[1], listener.fileno()
+        # Who is not root cannot choose; root's temporary directories are for root only.
+        user = "" if os.getuid() else "user root;"
+        file.write_text(_NGINX.format(temp=temp, root=root, port=port, user=user, more=more))
+        command = ["nginx", "-p", str(temp), "-e", "stderr", "-c", str(file)]
+        tested = subprocess.run([*command, "-t"], capture_output=True, text=True)
+        if 'unknown directive "dav_methods"' in tested.stderr:
+            pytest.skip("nginx was built without its DAV module")
+        if tested.returncode:
+            raise AssertionError(tested.stderr)
+        # Connections wait in the socket until it is up.
+        inherited = {**os.environ, "NGINX": f"{number};"}
+        process = subprocess.Popen(command, env=inherited, pass_fds=[number])
+    with process:
+        try:
+            yield FileServer(f"http://127.0.0.1:{port}", root)
+        finally:
+            process.terminate()  # kill would leave its workers
+
+
+@pytest.fixture(scope="session")
+def nginx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
+    """nginx, which shows files, and indexes in HTML."""
+    with _nginx(tmp_path_factory.mktemp("nginx"), "") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nginx_dav_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileServer]:
+    """nginx, which takes files, too, and has indexes in JSON."""
+    with _nginx(tmp_path_factory.mktemp("nginx"), _DAV) as server:
+        yield server

@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 
 import pytest
 from servers.moto_server import Moto
-from servers.raw_server import running
+from servers.raw_server import Exchange, running
 from servers.web_servers import FileServer, put_files
+from servers.web_servers import nginx_dav_server as nginx_dav_server
+from servers.web_servers import nginx_server as nginx_server
 from servers.web_servers import python_server as python_server
 from servers.web_servers import rclone_server as rclone_server
 from servers.web_servers import webdav_server as webdav_server
 
+from storekit.errors import KeyConflictError, ServerError, UnsupportedError
 from storekit.stores import WrapperStore
 from storekit.stores.http import HTTPRequest, HTTPStore
 from storekit.stores.retries import RetryPolicy
@@ -77,20 +80,97 @@ class TestOverRclone(OverFiles):
                     yield restored
 
 
-class TestOverWebDAV(StoreContract):
-    """rclone's WebDAV: a real file system behind PUT, DELETE and MKCOL, without conditions."""
+def skip_for_nginx(keys: Iterable[str]) -> None:
+    """Skip a test with names that nginx does not list."""
+    if any(name.startswith(".") for key in keys for name in key.split("/")):
+        pytest.skip("nginx lists no names that begin with a dot")
+
+
+class TestOverNginx(OverFiles):
+    """With ranges, keep-alive, and indexes in HTML."""
+
+    def fill(self, store: Any, contents: Mapping[str, bytes]) -> None:
+        """Write the values as files."""
+        skip_for_nginx(contents)
+        super().fill(store, contents)
+
+    @pytest.fixture
+    def store(self, nginx_server: FileServer) -> Iterator[HTTPStore]:
+        """An empty directory."""
+        url, self.folder = nginx_server.folder()
+        with HTTPStore(url, concurrency=8) as store:
+            yield store
+
+
+class OverCollections(StoreContract):
+    """A server that writes files, and makes directories for them, which stay."""
 
     many = 150
     rounds = 5
     others: ClassVar = {
+        "test_a_key_and_its_prefix_never_live_together": "directories stay when they are empty",
+        "test_the_empty_prefix_erases_all": "directories stay when they are empty",
+        "test_an_erased_key_is_in_nobodys_way": "directories stay when they are empty",
+    }
+    """Laws that this server does not let a store keep, and why."""
+
+    @pytest.fixture(autouse=True)
+    def skip_others(self, request: pytest.FixtureRequest) -> None:
+        """Skip what cannot be."""
+        if reason := self.others.get(request.node.originalname):
+            pytest.skip(reason)
+
+
+class TestOverNginxDAV(OverCollections):
+    """nginx with PUT, DELETE, and indexes in JSON."""
+
+    @pytest.fixture
+    def store(self, nginx_dav_server: FileServer) -> Iterator[HTTPStore]:
+        """A directory that is not there yet."""
+        with HTTPStore(nginx_dav_server.address(), writable=True, concurrency=8) as store:
+            yield store
+
+    def fill(self, store: Any, contents: Mapping[str, bytes]) -> None:
+        """Write the values."""
+        skip_for_nginx(contents)
+        super().fill(store, contents)
+
+
+def test_nginx_is_seen_to_write_against_conditions(nginx_dav_server: FileServer) -> None:
+    """nginx takes a PUT whatever its condition, so it is not used to compare and set."""
+    with (
+        HTTPStore(nginx_dav_server.address(), writable=True, conditional=True) as store,
+        pytest.raises(UnsupportedError, match="If-None-Match of PUT, If-Match of PUT"),
+    ):
+        store.compare_and_set("a", b"", None)
+
+
+def test_a_conflict_may_be_a_failure_of_the_server() -> None:
+    """A server that fails (500) because a value is in the way of a key is looked through."""
+
+    def fail(exchange: Exchange) -> None:
+        exchange.answer(500, {}, b"")
+
+    with running() as server:
+        server.contents["a"] = b"1"
+        server.misbehave(fail, float("inf"), "PUT")
+        with HTTPStore(server.url, writable=True, retry=RetryPolicy(attempts=1)) as store:
+            with pytest.raises(KeyConflictError):
+                store.set("a/b", b"")
+            for key in ("b/c", "a"):
+                with pytest.raises(ServerError):
+                    store.set(key, b"")
+
+
+class TestOverWebDAV(OverCollections):
+    """rclone's WebDAV: a real file system behind PUT, DELETE and MKCOL, without conditions."""
+
+    others: ClassVar = {
+        **OverCollections.others,
         "test_a_reader_never_sees_half_a_value": "rclone shows files while they are written",
         "test_a_reader_never_sees_half_a_part": "rclone shows files while they are written",
         "test_keys_are_compared_as_they_are": "rclone takes normal forms of Unicode for the same",
-        "test_a_key_and_its_prefix_never_live_together": "collections stay when they are empty",
-        "test_the_empty_prefix_erases_all": "collections stay when they are empty",
-        "test_an_erased_key_is_in_nobodys_way": "collections stay when they are empty",
     }
-    """Laws that this server does not let a store keep, and why."""
 
     # A name is locked while a collection of that name is made, so threads have to try again.
     retry = RetryPolicy(attempts=100, first=0.005, cap=0.05)
@@ -102,12 +182,6 @@ class TestOverWebDAV(StoreContract):
             webdav_server.address(), writable=True, concurrency=8, retry=self.retry
         ) as store:
             yield store
-
-    @pytest.fixture(autouse=True)
-    def skip_others(self, request: pytest.FixtureRequest) -> None:
-        """Skip what cannot be."""
-        if reason := self.others.get(request.node.originalname):
-            pytest.skip(reason)
 
     def fill(self, store: Any, contents: Mapping[str, bytes]) -> None:
         """Write the values."""
