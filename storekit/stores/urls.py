@@ -6,20 +6,25 @@ From a URL to a store.
 | ``memory://`` | a new `MemoryStore` | ``"memory"`` |
 | ``memory://name/path`` | of the `MemoryStore` of that name in this process | ``"memory"`` |
 | a path, ``file:///path`` | `LocalStore` | ``"local"`` |
-| a path that ends with ``.zip``, ``zip::`` and any URL | `ZipStore` | ``"zip"`` |
 | ``http://``, ``https://`` | `HTTPStore` | ``"http"`` |
 | ``s3://``, ``gs://``, ``az://`` and the like | `ObjectStore` | ``"object"`` |
+| one of these that ends with ``.zip``, ``zip::`` and any URL | `ZipStore` | ``"zip"`` |
+| ``zip://path::`` and any URL | of that `ZipStore`, what is under the path | ``"zip"`` |
 | any other that fsspec knows, chains with ``::`` | `FsspecStore` | ``"fsspec"`` |
+
+A directory on this disk stays one, also if its name ends with ``.zip``. An archive that is not on
+this disk is read-only, and the options are for the store that it lies in, but `max_member_bytes`.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from storekit.stores.base import Store
 
@@ -27,6 +32,8 @@ __all__ = ["open_store", "register_scheme"]
 
 Opener: TypeAlias = Callable[..., Store]
 
+_SCHEME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")
+_LINK = re.compile(r"[a-z]+")  # of a chain: a scheme alone, as fsspec reads it
 _memories: dict[str, Store] = {}
 _guard = threading.Lock()
 
@@ -44,16 +51,25 @@ def open_store(url: str | os.PathLike[str], *, driver: str | None = None, **opti
         options: For the store's class.
 
     Raises:
-        ValueError: If nothing is known to open it.
+        ValueError: If nothing is known to open it, or it cannot be meant so.
 
-        MissingExtraError: If an optional dependency is not installed; it names the extra.
+        TypeError: If it is neither text nor a path, or the class does not know an option.
+
+        ImportError: If a package is not installed; a `MissingExtraError` if an extra brings it.
+
+        StoreError: If it is a file where a directory should be, or no whole archive. Otherwise what
+            is absent, or cannot be reached, shows only when it is used.
 
     Threads: safe.
     """
     text = os.fspath(url)
     if not isinstance(text, str):
         raise TypeError(f"a URL must be a str or a path, found {type(url).__name__}")
-    name = _driver_of(text) if driver is None else driver
+    if not text:
+        raise ValueError("a URL or a path must not be empty; the current directory is '.'")
+    name = driver
+    if name is None:
+        name = _driver_of(text) if isinstance(url, str) else _driver_of_path(text)
     opener = _OPENERS.get(name)
     if opener is None:
         raise ValueError(f"no driver {name!r}; there are {', '.join(sorted(_OPENERS))}")
@@ -69,31 +85,69 @@ def register_scheme(scheme: str, opener: Opener) -> None:
 
         opener: Called with the URL and the options.
     """
-    if not scheme or not scheme.replace("+", "").replace("-", "").replace(".", "").isalnum():
-        raise ValueError(f"a scheme has letters, digits, '+', '-' and '.', found {scheme!r}")
+    if not _SCHEME.fullmatch(scheme):
+        raise ValueError(f"a scheme has letters, digits, '_', '+', '-' and '.', found {scheme!r}")
     _OPENERS[scheme.lower()] = opener
     _SCHEMES[scheme.lower()] = scheme.lower()
 
 
 def _driver_of(url: str) -> str:
-    chained, chain, _ = url.partition("::")
-    if chain:
-        return "zip" if chained == "zip" else "fsspec"
+    links, scheme = _links_of(url), _scheme_of(url)
+    if len(links) > 1:
+        return "zip" if _inside(links[0]) is not None else "fsspec"
+    if not scheme:
+        return _driver_of_path(url)
+    driver = _SCHEMES.get(scheme, "fsspec")
+    archive = _OPENERS[driver] in _MAY_BE_ZIP and urlsplit(url).path.lower().endswith(".zip")
+    return "zip" if archive else driver
+
+
+def _driver_of_path(path: str) -> str:
+    # Of a URL `Path` leaves one slash. Such a directory is hardly meant, and must not be made.
+    scheme, colon, rest = path.partition(":")
+    if colon and rest.startswith("/") and scheme.lower() in _SCHEMES:
+        raise ValueError(
+            f"{scheme}:/ begins no URL but a path, {scheme}:// a URL, which must be a str; if the"
+            " path is meant, say driver='local'"
+        )
+    return "zip" if path.lower().endswith(".zip") and not os.path.isdir(path) else "local"
+
+
+def _scheme_of(url: str) -> str:
+    """In small letters; empty of a path."""
     scheme, found, _ = url.partition("://")
-    if found:
-        return _SCHEMES.get(scheme.lower(), "fsspec")
-    return "zip" if url.lower().endswith(".zip") else "local"
+    if found and _SCHEME.fullmatch(scheme):
+        return scheme.lower()
+    return "file" if url.lower().startswith("file:/") else ""
+
+
+def _links_of(url: str) -> list[str]:
+    """The links of a chain; of all else it is one."""
+    links = url.split("::")
+    return links if _scheme_of(links[0]) or _LINK.fullmatch(links[0]) else [url]
+
+
+def _inside(link: str) -> str | None:
+    """The path in an archive, of the link of a chain that asks for that; None of others."""
+    scheme, _, path = link.partition("://")
+    return path.strip("/") if scheme == "zip" else None
 
 
 def _open_memory(url: str, **options: Any) -> Store:
     from storekit.stores.memory import MemoryStore
     from storekit.stores.prefix import PrefixStore
 
+    if _scheme_of(url) != "memory":
+        raise ValueError("driver 'memory' needs a URL such as memory://name")
     name, _, path = url.partition("://")[2].strip("/").partition("/")
     if not name:
         return MemoryStore(**options)
     with _guard:
-        store = _memories.setdefault(name, MemoryStore(**options))
+        if options and name in _memories:
+            raise ValueError(f"the store memory://{name} is there already; it takes no options")
+        if name not in _memories:
+            _memories[name] = MemoryStore(**options)
+        store = _memories[name]
     return PrefixStore(store, f"{path}/") if path else store
 
 
@@ -104,15 +158,44 @@ def _open_local(url: str, **options: Any) -> Store:
 
 
 def _open_zip(url: str, **options: Any) -> Store:
+    from storekit.stores.prefix import PrefixStore
+
+    links = _links_of(url)
+    inside = _inside(links[0]) if len(links) > 1 else None
+    if inside is None:
+        return _open_archive(url, options)
+    store = _open_archive("::".join(links[1:]), options)
+    return PrefixStore(store, f"{inside}/") if inside else store
+
+
+def _open_archive(url: str, options: dict[str, Any]) -> Store:
     from storekit.stores.zip import ZipStore
 
-    url = url.removeprefix("zip::")
-    if _driver_of(url) in ("local", "zip"):
+    links = _links_of(url)
+    if not url or (len(links) > 1 and _inside(links[0]) is not None):
+        raise ValueError("behind zip:: stands the URL or the path of one archive")
+    if len(links) == 1 and _scheme_of(url) in ("", "file"):
         return ZipStore(_path(url), **options)
-    parts = urlsplit(url)
-    folder, _, name = parts.path.rpartition("/")
-    inner = open_store(urlunsplit(parts._replace(path=folder)), **options)
-    return ZipStore.over(inner, unquote(name))
+    if options.pop("mode", "r") != "r":
+        raise ValueError("mode must be 'r' for an archive that is not on a disk")
+    own = {name: options.pop(name) for name in ("max_member_bytes",) if name in options}
+    folder, query, name = _parent(url)
+    inner = open_store(f"{folder}{query}", **options)
+    try:
+        return ZipStore.over(inner, name, **own)
+    except BaseException:
+        inner.close()
+        raise
+
+
+def _parent(url: str) -> tuple[str, str, str]:
+    """The URL of what a value is in, its query, and the name of the value there."""
+    query = ""
+    if _scheme_of(url) in ("http", "https"):
+        url, mark, rest = url.partition("?")
+        query = mark + rest
+    folder, _, name = url.rpartition("/")
+    return folder, query, unquote(name)
 
 
 def _open_http(url: str, **options: Any) -> Store:
@@ -124,19 +207,35 @@ def _open_http(url: str, **options: Any) -> Store:
 def _open_object(url: str, **options: Any) -> Store:
     from storekit.stores.object import ObjectStore
 
+    if _scheme_of(url) == "gcs":  # as Google's packages for Python say; obstore does not know it
+        url = f"gs{url[len('gcs') :]}"
     return ObjectStore(url, **options)
 
 
 def _open_fsspec(url: str, **options: Any) -> Store:
+    from fsspec import get_filesystem_class
+
     from storekit.stores.fsspec import FsspecStore
 
+    for link in _links_of(url):
+        scheme = _scheme_of(link) or (link if _LINK.fullmatch(link) and link != url else "file")
+        try:
+            get_filesystem_class(scheme)
+        except ValueError:
+            known = ", ".join(sorted(_SCHEMES))
+            raise ValueError(
+                f"nothing is known to open {scheme!r}; there are {known}, and those of fsspec"
+            ) from None
     own = {name: options.pop(name) for name in ("path", "concurrency") if name in options}
     return FsspecStore(url, storage_options=options or None, **own)
 
 
 def _path(url: str) -> Path:
-    """The path of a ``file:`` URL; any other text is one."""
-    if not url.lower().startswith("file://"):
+    """The path of a ``file:`` URL; any other text is one, unless it is a URL."""
+    scheme = _scheme_of(url)
+    if scheme not in ("", "file"):
+        raise ValueError(f"expected a path or a file URL, found a URL of {scheme!r}")
+    if not scheme:
         return Path(url)
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
@@ -159,3 +258,4 @@ _OPENERS: dict[str, Opener] = {
     "object": _open_object,
     "fsspec": _open_fsspec,
 }
+_MAY_BE_ZIP = (_open_memory, _open_local, _open_http, _open_object)
