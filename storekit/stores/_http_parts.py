@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from storekit.stores.coalesce import coalesce
+from storekit.stores.coalesce import coalesce, side_by_side
 from storekit.typing import ByteRange, Value
 
 __all__ = ["END", "Part", "Wanted", "cut", "same_value", "wanted"]
@@ -86,7 +86,7 @@ def wanted(ranges: Sequence[ByteRange], gap: int) -> list[Wanted]:
     suffix = min((start for start, _ in some if start < 0), default=0)
     if suffix <= -END:
         return [Wanted(0)]
-    merged = coalesce(spans, gap)
+    merged = coalesce(spans, gap, side_by_side(gap))
     if merged and merged[0] == (0, END):
         return [Wanted(0)]
     return [Wanted(*span) for span in merged] + ([Wanted(suffix)] if suffix else [])

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import TypeAlias, TypeVar
 
 from storekit.typing import Value
 
-__all__ = ["coalesce", "read_spans"]
+__all__ = ["coalesce", "read_spans", "side_by_side"]
 
 N = TypeVar("N", int, float)
 Span: TypeAlias = tuple[int, int]
 
 
-def coalesce(spans: Iterable[tuple[N, N]], gap: N) -> list[tuple[N, N]]:
+def side_by_side(gap: float) -> float:
+    """
+    With how many bytes a span ends, if the next one can be fetched side by side with it.
+
+    A further request costs what `gap` bytes do. Spans of eight times as much make reading an eighth
+    dearer at most, and as many times as quick as there are of them, where a connection and not the
+    line limits it.
+    """
+    return 8 * gap or inf
+
+
+def coalesce(spans: Iterable[tuple[N, N]], gap: N, most: float = inf) -> list[tuple[N, N]]:
     """
     The fewest spans that cover all given ones, reading no more than `gap` needless bytes between
     two.
@@ -24,15 +36,19 @@ def coalesce(spans: Iterable[tuple[N, N]], gap: N) -> list[tuple[N, N]]:
 
         gap: In bytes. Worth its while up to what the transport moves during one request.
 
+        most: In bytes. What has so many is merged only with what overlaps it.
+
     Returns:
-        Spans in rising order, more than `gap` bytes apart.
+        Spans in rising order. Each of those given lies in one of them.
     """
     merged: list[tuple[N, N]] = []
     for first, last in sorted(span for span in spans if span[0] < span[1]):
-        if merged and first - merged[-1][1] <= gap:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
-            merged.append((first, last))
+        if merged:
+            begin, end = merged[-1]
+            if first < end or (first - end <= gap and end - begin < most):
+                merged[-1] = begin, max(end, last)
+                continue
+        merged.append((first, last))
     return merged
 
 

@@ -33,6 +33,22 @@ def test_near_spans_are_merged(
     assert coalesce(spans, gap) == merged
 
 
+@given(SPANS, st.integers(0, 50), st.integers(0, 100))
+def test_what_is_fetched_side_by_side_is_bounded(
+    spans: list[tuple[int, int]], gap: int, most: int
+) -> None:
+    """Each span lies in one that is fetched; and what has enough bytes is not made larger."""
+    merged = coalesce(spans, gap, most)
+    for first, last in spans:
+        assert first >= last or any(begin <= first and last <= end for begin, end in merged)
+    for (begin, end), (first, _) in pairwise(merged):
+        assert end <= first
+        assert first - end > gap or end - begin >= most
+    for begin, end in merged:
+        inside = coalesce((span for span in spans if begin <= span[0] < end), 0, 0)
+        assert inside[-1][0] - begin < most + gap + 1 or len(inside) == 1
+
+
 @given(SPANS, st.integers(0, 50))
 def test_every_span_gets_its_bytes(spans: list[tuple[int, int]], gap: int) -> None:
     """In whatever way they are merged, each span is answered by the bytes there, in order."""
