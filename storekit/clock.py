@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
+    from storekit.tasks import Task
+
 __all__ = ["REAL_CLOCK", "Clock", "Event", "Lock", "RealClock"]
 
 T = TypeVar("T")
@@ -84,6 +86,10 @@ class Clock(Protocol):
         """A new executor with at most `workers` threads, whose futures wait by this clock."""
         ...
 
+    def task(self) -> Task[Any]:
+        """A new future for a task that can be cancelled while it runs; it waits by this clock."""
+        ...
+
     def wait(
         self,
         futures: Iterable[Future[T]],
@@ -142,6 +148,12 @@ class RealClock:
         from concurrent.futures import ThreadPoolExecutor  # 4 ms, for those who have tasks
 
         return ThreadPoolExecutor(workers, thread_name_prefix="storekit")
+
+    def task(self) -> Task[Any]:
+        """A future for a task that can be cancelled while it runs."""
+        from storekit.tasks import Task
+
+        return Task()
 
     def wait(
         self,

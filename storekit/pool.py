@@ -13,13 +13,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from storekit.clock import Clock
+from storekit.stopping import Stop, current_stop, unless_stopped
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
+
+    from storekit.tasks import Task
 
 __all__ = ["available_cores", "completed", "failed", "run", "share", "submit", "threads_pay"]
 
@@ -81,16 +85,18 @@ def threads_pay(native: float) -> bool:
 
 def submit(
     clock: Clock, workers: int, task: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> Future[T]:
+) -> Task[T]:
     """
-    Run `task` in another thread and return its future.
+    Run `task` in another thread and return its future, which can be cancelled at any time.
 
     Args:
         clock: Whose executor is used.
 
         workers: The most threads that may work on such tasks at once.
     """
-    return _executor(clock, workers).submit(task, *args, **kwargs)
+    future: Task[T] = clock.task()
+    future.start(_executor(clock, workers), partial(task, *args, **kwargs))
+    return future
 
 
 def completed(task: Callable[[], T]) -> Future[T]:
@@ -143,13 +149,15 @@ def run(
         batch: How many items a worker takes at a time.
 
     Raises:
-        BaseException: The first error of `work`. No further batch is begun, and those begun have
-            ended.
+        BaseException: The first error of `work`. No further batch is begun, nor a further attempt
+            of a request, and those begun have ended.
+
+        CancelledError: If all this is the work of a future that was cancelled.
     """
     crew = crew or workers
     if workers <= 1:
         with _Member(clock, crew):
-            work(items)
+            work(unless_stopped(items))
         return
     plan = _Plan(items, work, batch, clock, crew, workers - 1)
     try:
@@ -159,7 +167,7 @@ def run(
                 helper.result()
     except BaseException as error:
         if plan.error is None or not isinstance(error, Exception):  # Ctrl-C here, not in a task
-            plan.error = error
+            plan.fail(error)
             raise
     if plan.error is not None:
         try:
@@ -183,7 +191,7 @@ def share(items: Sequence[T], work: Callable[[Iterable[T]], None], *, batch: int
     """
     crew = _thread.crew
     if crew is None or len(items) <= batch:
-        work(items)
+        work(unless_stopped(items))
     else:
         clock, most = crew
         workers = min(most, -(-len(items) // batch))
@@ -205,7 +213,7 @@ class _Plan:
         self._items, self._work, self._batch = iter(items), work, batch
         self._clock, self._crew, self._wanted = clock, crew, most
         self._executor = _executor(clock, crew)
-        self._lock = threading.Lock()
+        self._lock, self._stop = threading.Lock(), Stop(current_stop())
         self.helpers: list[Future[None]] = []
         self.error: BaseException | None = None
 
@@ -216,9 +224,13 @@ class _Plan:
         Who takes a batch calls another helper before it works. So as many work as are needed until
         the first comes back for more: few if answers are quick, all if they take long.
         """
+        self._stop.run(self._pull)
+
+    def _pull(self) -> None:
         with _Member(self._clock, self._crew):
             while self.error is None:
                 try:
+                    self._stop.check()
                     with self._lock:
                         batch = list(islice(self._items, self._batch))
                         hire = self._wanted > 0
@@ -231,7 +243,12 @@ class _Plan:
                     self._work(batch)
                 except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
                     if self.error is None:
-                        self.error = error
+                        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Let nobody begin anything more."""
+        self.error = error
+        self._stop.set()
 
 
 def _executor(clock: Clock, workers: int) -> Executor:

@@ -23,6 +23,7 @@ from storekit.pool import run, threads_pay
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part, part_shape, put, view
 from storekit.selection.plan import PARTIAL, GridPlan
+from storekit.stopping import unless_stopped
 from storekit.stores.base import Latency, ReadableStore
 from storekit.typing import AnyArray, ByteRange, Shape, Value
 
@@ -184,7 +185,7 @@ class ChunkIO:
             most = store.concurrency
             workers, batch = min(most, count, max(_IN_FLIGHT // max(size, 1), _FEWEST)), 1
         elif not threads or self._is_brief(plan, size):
-            work(plan)
+            work(unless_stopped(plan))
             return
         else:
             most = store.concurrency

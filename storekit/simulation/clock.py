@@ -17,6 +17,8 @@ from storekit.simulation.waits import VirtualEvent, VirtualLock, moment_after
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
+    from storekit.simulation.futures import VirtualTask
+
 __all__ = ["VirtualClock"]
 
 T = TypeVar("T")
@@ -157,6 +159,12 @@ class VirtualClock(Shared):
         from storekit.simulation.futures import VirtualExecutor  # futures take 4 ms to import
 
         return VirtualExecutor(self, workers)
+
+    def task(self) -> VirtualTask[Any]:
+        """A new future for a task that can be cancelled while it runs."""
+        from storekit.simulation.futures import VirtualTask
+
+        return VirtualTask(self)
 
     def wait(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from storekit.errors import SimulationError, SimulationStalledError
 from storekit.simulation.carriers import carry
+from storekit.tasks import Task
 
 if TYPE_CHECKING:
     from storekit.simulation.baton import Baton
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from storekit.simulation.turns import Member
     from storekit.simulation.waits import VirtualEvent
 
-__all__ = ["VirtualExecutor", "VirtualFuture"]
+__all__ = ["VirtualExecutor", "VirtualFuture", "VirtualTask"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,6 +62,10 @@ class VirtualFuture(Future[T]):
         if not self.done():  # an outsider may have cancelled it, and seen no event to set
             event.wait(timeout)
         return 0
+
+
+class VirtualTask(Task[T], VirtualFuture[T]):
+    """A future that can be cancelled while its task runs, and is waited for in simulated time."""
 
 
 def _wake(future: Future[Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from storekit.clock import Clock
 from storekit.draws import Draws
 from storekit.errors import RateLimitedError, StoreError
+from storekit.stopping import check_stopped, pause
 from storekit.stores._checks import positive
 
 __all__ = ["RetryPolicy"]
@@ -101,6 +102,8 @@ class RetryPolicy:
 
         Raises:
             StoreError: The last error as it is, with a note of what was tried.
+
+            CancelledError: If the call belongs to work that nobody wants any more.
         """
         begin = clock.now()
         attempt = 1
@@ -108,6 +111,7 @@ class RetryPolicy:
             try:
                 return proceed()
             except StoreError as error:
+                check_stopped()
                 elapsed = clock.now() - begin
                 delay, why = self._next(error, attempt, elapsed, delays, forbidden)
                 if why:
@@ -118,7 +122,7 @@ class RetryPolicy:
                 if on_retry is not None:
                     on_retry(error, attempt, delay)
             # Out here, so that an error of the next attempt does not have this one as its context.
-            clock.sleep(delay)
+            pause(clock, delay)
             attempt += 1
 
     def _next(

@@ -1,0 +1,144 @@
+"""Futures whose tasks end early when they are cancelled."""
+
+from __future__ import annotations
+
+import concurrent.futures.thread  # noqa: F401 - its wait for threads at exit comes after ours
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from storekit.stopping import Stop
+
+__all__ = ["Task"]
+
+T = TypeVar("T")
+
+_alive: set[Task[Any]] = set()
+"""Those that an executor has."""
+
+
+class Task(Future[T]):
+    """
+    A future that can be cancelled also while its task runs.
+
+    The task then begins no further piece of its work. The future is cancelled when the pieces that
+    have begun are at their end: once it is done, nothing goes on. Who is interrupted (Ctrl-C) while
+    waiting for the result cancels it.
+
+    Args:
+        args: Of the class that this one is mixed with.
+
+    Threads: safe.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._stop = Stop()
+        self._lock = threading.Lock()
+        self._has_begun = self._is_unwanted = self._has_ended = False
+
+    def start(self, executor: Executor, work: Callable[[], T]) -> None:
+        """Let an executor do the work, for the result of this future."""
+        _alive.add(self)
+        try:
+            performed = executor.submit(self._perform, work)
+        except BaseException:  # no more threads to be had; Ctrl-C
+            _alive.discard(self)
+            raise
+        performed.add_done_callback(partial(_performed, self))
+
+    def cancel(self) -> bool:
+        """
+        Let the task not begin, or end early.
+
+        Returns:
+            Whether it is cancelled, or will be. If not, it has ended before.
+        """
+        with self._lock:
+            if self._has_ended:
+                return self.cancelled()
+            is_first, self._is_unwanted = not self._is_unwanted, True
+        if self._has_begun:
+            self._stop.set()
+        elif is_first:
+            self._be_cancelled()
+        return True
+
+    def running(self) -> bool:
+        """Whether the task has begun, and not ended."""
+        return self._has_begun and not self.done()
+
+    def result(self, timeout: float | None = None) -> T:
+        """As `Future.result`."""
+        try:
+            return super().result(timeout)
+        except BaseException as error:
+            self._look_at(error)
+            raise
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As `Future.exception`."""
+        try:
+            return super().exception(timeout)
+        except BaseException as error:
+            self._look_at(error)
+            raise
+
+    def _look_at(self, error: BaseException) -> None:
+        if not isinstance(error, Exception) and not self.done():  # done: it is the task's own
+            self.cancel()
+
+    def _perform(self, work: Callable[[], T]) -> None:
+        with self._lock:
+            if self._is_unwanted:
+                return
+            self._has_begun = True
+        try:
+            result = self._stop.run(work)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            self._end(None, error)
+            del self  # else the error, its traceback and this frame keep each other alive
+        else:
+            self._end(result)
+
+    def _end(self, result: Any, error: BaseException | None = None) -> None:
+        with self._lock:
+            if self._has_ended:
+                return
+            self._has_ended = True
+        if self._is_unwanted:
+            self._be_cancelled()
+        elif error is None:
+            self.set_result(result)
+        else:
+            self.set_exception(error)
+
+    def _be_cancelled(self) -> None:
+        super().cancel()  # which a future can be only as long as it is not said to run
+        self.set_running_or_notify_cancel()
+
+
+def _performed(task: Task[Any], performed: Future[None]) -> None:
+    _alive.discard(task)
+    error = performed.exception()
+    if error is not None:  # a simulation that has failed, and does no further task
+        task._end(None, error)
+
+
+def _at_exit() -> None:
+    """When Ctrl-C has ended the program, nobody waits for the tasks any more."""
+    last = getattr(sys, "last_type", None)
+    if last is KeyboardInterrupt and not hasattr(sys, "ps1"):  # there it ended but one statement
+        for task in tuple(_alive):
+            task.cancel()
+
+
+with suppress(AttributeError, RuntimeError):  # another Python; one that is about to end
+    threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+if hasattr(os, "register_at_fork"):  # in a forked child the parent's threads do not exist
+    os.register_at_fork(after_in_child=_alive.clear)
