@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench bench-quick docs clean
+.PHONY: help demo test test-slow check format bench bench-quick bench-remote docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,18 +31,22 @@ format: $(VENV)/.dev ## Apply the format and the safe lint fixes
 	$(VENV)/bin/ruff format
 
 bench: $(VENV)/.bench ## storekit beside its peers and the bare loop, minutes; writes the page
-	$(PY) -m benchmarks --parts times memory profile growth --json bench.json
+	$(PY) -m benchmarks --parts times memory profile growth remote --json bench.json
 	$(PY) -m benchmarks.page bench.json
 
 bench-quick: $(VENV)/.bench ## The same on smaller data, under a minute
 	$(PY) -m benchmarks --quick
+
+bench-remote: $(VENV)/.bench ## Only what reads over HTTP, a minute or two; writes its part of the page
+	$(PY) -m benchmarks --parts remote --json bench-remote.json
+	$(PY) -m benchmarks.page bench-remote.json
 
 docs: $(VENV)/.test $(VENV)/.docs ## Run the examples in the pages, build the site
 	$(PY) -m pytest tests/test_docs.py
 	$(VENV)/bin/mkdocs build --strict
 
 clean: ## Remove everything that the other targets made
-	rm -rf .venv .venv-* site dist build bench.json demo-output .coverage .coverage.*
+	rm -rf .venv .venv-* site dist build bench.json bench-remote.json demo-output .coverage .coverage.*
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -19,9 +19,13 @@ from benchmarks.growth import measure_growth
 from benchmarks.measure import Row, measure
 from benchmarks.memory import measure_memory
 from benchmarks.profile import measure_profile
+from benchmarks.remote import rows as remote
+from benchmarks.remote import table
+from benchmarks.remote.client import load as load_clients
+from benchmarks.remote.measure import measure_remote
 from benchmarks.workloads import WORKLOADS, Workload
 
-PARTS = ("times", "memory", "growth", "profile")
+PARTS = ("times", "memory", "growth", "profile", "remote")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,14 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         workloads = [w for w in WORKLOADS if re.search(options.rows, w.name)]
+        remote_rows = [row for row in remote.ROWS if re.search(options.rows, row.name)]
     except re.error as error:
         parser.error(f"--rows {options.rows!r} is no regular expression: {error}")
-    if not workloads:
+    if not (workloads or remote_rows):
         parser.error(f"no row matches {options.rows!r}; --list names them")
     if options.json and not options.json.absolute().parent.is_dir():
         parser.error(f"--json {options.json}: there is no such folder")
     if options.list:
-        print(*(w.name for w in workloads), sep="\n")
+        print(*(w.name for w in workloads), *(row.name for row in remote_rows), sep="\n")
         return 0
     adapters, absent = load(options.adapters)
     columns = [adapter.name for adapter in adapters]
@@ -62,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             document["growth"] = measure_growth(adapters, env)
             print("", report.growth(document["growth"]), sep="\n")
             failures += report.growth_failures(document["growth"])
+        if "remote" in options.parts:
+            document["remote"] = _remote(remote_rows, options, env)
+            print("", table.tables(document["remote"]), sep="\n")
+            failures += table.failures(document["remote"])
         if "profile" in options.parts and SUBJECT in columns:
             document["profile"] = measure_profile(adapters[columns.index(SUBJECT)], env)
             print("", report.profile(document["profile"]), sep="\n")
@@ -82,17 +91,33 @@ def _times(workloads: Sequence[Workload], adapters: Sequence[Adapter], env: Env)
     return rows
 
 
+def _remote(
+    rows: Sequence[remote.RemoteRow], options: argparse.Namespace, env: Env
+) -> dict[str, Any]:
+    clients, absent = load_clients(options.adapters)
+    libraries = {client.library for client in clients}
+    versions = report.versions([*sorted(libraries), "obstore", "s3fs", "aiohttp", "urllib3"])
+    about = {"machine": report.machine(), "versions": versions, "absent": absent}
+    sizes = remote.QUICK if options.quick else remote.FULL
+    return {**about, "quick": options.quick, **measure_remote(clients, rows, env, sizes)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--parts", nargs="+", default=PARTS[:1], choices=PARTS, metavar="PART", help=_PARTS_HELP)
     add("--quick", action="store_true", help="small data: under a minute instead of under ten")
-    add("--rows", default="", metavar="REGEX", help="of the times, only rows whose name matches")
+    add(
+        "--rows",
+        default="",
+        metavar="REGEX",
+        help="of the times and remote, only rows whose name matches",
+    )
     add("--adapters", nargs="+", default=NAMES, choices=NAMES, metavar="NAME", help="only these")
     add("--resources", action="store_true", help="with the times: processor time and memory")
     add("--json", type=Path, metavar="FILE", help="write every sample")
     add("--folder", help="where data on disk goes; default: the system's temporary folder")
-    add("--list", action="store_true", help="name the rows of the times and stop")
+    add("--list", action="store_true", help="name these rows and stop")
     return parser
 
 

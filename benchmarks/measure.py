@@ -25,6 +25,7 @@ __all__ = [
     "process_memory",
     "reset_peak",
     "run_round",
+    "shuffled",
 ]
 
 _STATUS = Path("/proc/self/status")
@@ -103,7 +104,7 @@ def measure(workload: Workload, adapters: Iterable[Adapter], env: Env) -> Row:
     for done in range(env.sizes.rounds):
         if done >= 5 and time.perf_counter() > deadline:
             break
-        for name in _shuffled(list(trials), done):
+        for name in shuffled(list(trials), done):
             try:
                 run_round(trials[name], cells[name])
             except Exception as error:  # noqa: BLE001
@@ -143,7 +144,7 @@ def process_memory(field: str) -> int:
     return int(line.split()[1]) << 10
 
 
-def _shuffled(names: list[str], round_: int) -> list[str]:
+def shuffled(names: list[str], round_: int) -> list[str]:
     """
     The names in an order of its own for each round, the same in every run.
 

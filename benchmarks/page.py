@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots, report
+from benchmarks.remote import table
 
 __all__ = ["fill", "main"]
 
@@ -57,7 +58,9 @@ def fill(text: str, parts: Mapping[str, str]) -> str:
 
 
 def _parts(run: Mapping[str, Any]) -> dict[str, str]:
-    parts = {"about": report.about(run)}
+    parts = {}
+    if any(name in run for name in ("rows", "memory", "growth", "profile")):
+        parts["about"] = report.about(run)
     if "rows" in run:
         rows = report.from_json(run["rows"])
         parts["times"] = report.times(rows, run["columns"])
@@ -68,6 +71,8 @@ def _parts(run: Mapping[str, Any]) -> dict[str, str]:
         parts["growth"] = report.growth(run["growth"])
     if "profile" in run:
         parts["profile"] = report.profile(run["profile"])
+    if "remote" in run:
+        parts["remote"] = table.tables(run["remote"])
     return parts
 
 

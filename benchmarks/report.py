@@ -20,10 +20,13 @@ __all__ = [
     "from_json",
     "growth",
     "growth_failures",
+    "head",
     "line",
     "machine",
+    "markdown",
     "memory",
     "memory_failures",
+    "number",
     "profile",
     "ratio",
     "resources",
@@ -68,7 +71,7 @@ def times(rows: Iterable[Row], columns: Sequence[str]) -> str:
 
 def table_head(columns: Sequence[str]) -> str:
     """The first two lines of the table."""
-    return _head(["workload (unit)", *columns, "/ best Zarr", "/ best of all", "/ limit"])
+    return head(["workload (unit)", *columns, "/ best Zarr", "/ best of all", "/ limit"])
 
 
 def line(row: Row, columns: Sequence[str]) -> str:
@@ -77,7 +80,7 @@ def line(row: Row, columns: Sequence[str]) -> str:
     the best Zarr library, the best of all libraries, and the limit: below 1, it is the faster one.
     """
     cells = [_time(row.cells.get(name), row.unit) for name in columns]
-    return _markdown(
+    return markdown(
         [
             f"{row.name} ({row.unit})",
             *cells,
@@ -90,10 +93,10 @@ def line(row: Row, columns: Sequence[str]) -> str:
 
 def resources(rows: Iterable[Row], columns: Sequence[str]) -> str:
     """A second table: processor time of an operation, and growth of the process."""
-    lines = [_head(["workload (cpu, peak MiB)", *columns])]
+    lines = [head(["workload (cpu, peak MiB)", *columns])]
     for row in rows:
         cells = [_cpu_and_peak(row.cells.get(name), row.unit) for name in columns]
-        lines.append(_markdown([f"{row.name} ({row.unit})", *cells]))
+        lines.append(markdown([f"{row.name} ({row.unit})", *cells]))
     return "\n".join(lines)
 
 
@@ -101,10 +104,10 @@ def memory(rows: Mapping[str, Any], columns: Sequence[str]) -> str:
     """
     What a bulk read or write takes beyond its output: in MiB, and in chunks (shards) for each core.
     """
-    lines = [_head(["workload (MiB, chunks a core)", *columns])]
+    lines = [head(["workload (MiB, chunks a core)", *columns])]
     for name, row in rows.items():
         cells = [_grown(row["cells"].get(column), row["unit"] * row["cores"]) for column in columns]
-        lines.append(_markdown([f"{name} ({row['unit'] >> 20} MiB)", *cells]))
+        lines.append(markdown([f"{name} ({row['unit'] >> 20} MiB)", *cells]))
     return "\n".join(lines)
 
 
@@ -112,13 +115,13 @@ def growth(series: Iterable[Mapping[str, Any]]) -> str:
     """storekit's cost of one operation, by count, in microseconds."""
     series = list(series)
     counts = sorted({n for entry in series for line in entry["lines"].values() for n, _ in line})
-    lines = [_head(["storekit, us", *(f"{n:,}" for n in counts)])]
+    lines = [head(["storekit, us", *(f"{n:,}" for n in counts)])]
     for entry in series:
         for name, points in entry["lines"].items():
             if name.startswith(SUBJECT):
-                costs = {n: _number(seconds * 1e6) for n, seconds in points}
+                costs = {n: number(seconds * 1e6) for n, seconds in points}
                 title = entry["name"] + name.removeprefix(SUBJECT)
-                lines.append(_markdown([title, *(costs.get(n, "-") for n in counts)]))
+                lines.append(markdown([title, *(costs.get(n, "-") for n in counts)]))
     return "\n".join(lines)
 
 
@@ -126,10 +129,10 @@ def profile(rows: Mapping[str, Any] | str) -> str:
     """Shares of the processor's time, the sum of those that count first."""
     if isinstance(rows, str):
         return f"no profile: {rows}"
-    lines = [_head(["workload", " + ".join(INSIDE), *KINDS])]
+    lines = [head(["workload", " + ".join(INSIDE), *KINDS])]
     for name, row in rows.items():
         inside = sum(row[kind] for kind in INSIDE)
-        lines.append(_markdown([name, *(f"{n:.1%}" for n in (inside, *map(row.get, KINDS)))]))
+        lines.append(markdown([name, *(f"{n:.1%}" for n in (inside, *map(row.get, KINDS)))]))
     return "\n".join(lines)
 
 
@@ -188,21 +191,23 @@ def ratio(row: Row, other: str | None) -> float | None:
     return row.cells[SUBJECT].median / row.cells[other].median
 
 
-def _head(titles: Sequence[str]) -> str:
-    return "\n".join([_markdown(titles), _markdown(["---", *["---:"] * (len(titles) - 1)])])
+def head(titles: Sequence[str]) -> str:
+    """The first two lines of a table."""
+    return "\n".join([markdown(titles), markdown(["---", *["---:"] * (len(titles) - 1)])])
 
 
-def _markdown(cells: Sequence[str]) -> str:
+def markdown(cells: Sequence[str]) -> str:
+    """One line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
 def _time(cell: Cell | None, unit: str) -> str:
-    return _cell(cell, lambda c: f"{_number(c.median * _SCALE[unit])} ±{c.spread:.0%}")
+    return _cell(cell, lambda c: f"{number(c.median * _SCALE[unit])} ±{c.spread:.0%}")
 
 
 def _cpu_and_peak(cell: Cell | None, unit: str) -> str:
     def text(cell: Cell) -> str:
-        cpu = _number(sorted(cell.cpu)[len(cell.cpu) // 2] * _SCALE[unit])
+        cpu = number(sorted(cell.cpu)[len(cell.cpu) // 2] * _SCALE[unit])
         return f"{cpu}, {max(cell.peak) >> 20}" if cell.peak else cpu
 
     return _cell(cell, text)
@@ -222,7 +227,8 @@ def _cell(cell: Cell | None, text: Callable[[Cell], str]) -> str:
     return "FAILED" if cell.failure else text(cell)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, as many as mean anything."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 

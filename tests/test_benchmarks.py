@@ -22,6 +22,7 @@ from benchmarks.growth import measure_growth
 from benchmarks.layout import B2ND, CODECS, Layout
 from benchmarks.measure import Cell, Row, measure
 from benchmarks.profile import KINDS, shares
+from benchmarks.remote.rows import QUICK as QUICK_REMOTE
 from benchmarks.workloads import WORKLOADS, Trial, Workload, WrongResultError, tree
 from benchmarks.workloads.base import expect
 
@@ -257,6 +258,11 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
         "growth": [{"name": f"of {of}", "of": of, **panel} for of in ("chunks", "nodes")],
         "profile": {"read": dict.fromkeys(KINDS, 0.2)},
     }
+    cell = {"seconds": [0.05] * 3, "cpu": [0.002] * 3, "failure": None}
+    cell["counts"] = [{"requests": 7, "connections": 2, "at_once": 3, "sent": 1 << 20}]
+    about = {key: run[key] for key in ("machine", "quick", "versions", "absent")}
+    sizes = dataclasses.asdict(QUICK_REMOTE)
+    run["remote"] = {**about, "sizes": sizes, "rows": {"far": {"storekit, HTTPStore": cell}}}
     (tmp_path / "run.json").write_text(json.dumps(run))
     target = tmp_path / "docs" / "explanations" / "performance.md"
     target.parent.mkdir(parents=True)
@@ -270,6 +276,7 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
         "| read (ms) | 2 | 1 | 4 |",
         "| read (1 MiB) | - | 3, 1.50 | - |",
         "| of chunks | 1 | 1 |",
+        "| **storekit, HTTPStore** | 50 ±0% | 1.00 | 2 | 7 | 2 | 3 | 1 |",
         "| read | 60.0% | 20.0% | 20.0% | 20.0% | 20.0% | 20.0% |",
     ):
         assert line in text

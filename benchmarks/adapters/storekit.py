@@ -22,10 +22,12 @@ from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document, group_document
 from storekit.codecs import ChunkSpec, Pipeline
 
-__all__ = ["Storekit", "StorekitMemory"]
+__all__ = ["Storekit", "StorekitHandle", "StorekitMemory"]
 
 
-class _Handle(Handle):
+class StorekitHandle(Handle):
+    """A `ZarrArray`, whatever its store."""
+
     def __init__(self, array: sk.ZarrArray) -> None:
         self._array = array
 
@@ -59,13 +61,13 @@ class Storekit(Adapter):
     b2nd = True
 
     def open(self, path: Path, layout: Layout) -> Handle:
-        return _Handle(sk.open_zarr(sk.LocalStore(path)))
+        return StorekitHandle(sk.open_zarr(sk.LocalStore(path)))
 
     def load(self, files: Mapping[str, bytes], layout: Layout) -> Handle:
         store = sk.MemoryStore()
         for key, value in files.items():
             store.set(key, value)
-        return _Handle(sk.open_zarr(store))
+        return StorekitHandle(sk.open_zarr(store))
 
     def frames(self, layout: Layout) -> FrameCoder:
         """Through the codec that arrays have by default, bound to one chunk."""
@@ -96,7 +98,7 @@ class StorekitMemory(Adapter):
 
     def open_member(self, path: Path, name: str, layout: Layout) -> Handle:
         """By its path in the store."""
-        return _Handle(sk.open_zarr(self._stores[path], name))
+        return StorekitHandle(sk.open_zarr(self._stores[path], name))
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """In a new store."""

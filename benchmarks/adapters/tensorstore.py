@@ -14,10 +14,12 @@ from benchmarks.adapters.base import Adapter, Handle, Selection, Shape
 from benchmarks.data import Array
 from benchmarks.layout import Layout, array_document, group_document, write_json
 
-__all__ = ["TensorStore"]
+__all__ = ["TensorStore", "TensorStoreHandle"]
 
 
-class _Handle(Handle):
+class TensorStoreHandle(Handle):
+    """A `tensorstore.TensorStore`, whatever its driver."""
+
     def __init__(self, array: Any) -> None:
         self._array = array
 
@@ -63,7 +65,7 @@ a = tensorstore.open(spec).result().read().result()
 
     def open(self, path: Path, layout: Layout) -> Handle:
         """Open read-write."""
-        return _Handle(_open(_file(path), self._context, open=True).result())
+        return TensorStoreHandle(_open(_file(path), self._context, open=True).result())
 
     def load(self, files: Mapping[str, bytes], layout: Layout) -> Handle:
         """Open what a `memory` store holds."""
@@ -71,7 +73,7 @@ a = tensorstore.open(spec).result().read().result()
         store = ts.KvStore.open("memory://", context=context).result()
         for key, value in files.items():
             store.write(key, value).result()
-        return _Handle(_open("memory://", context, open=True).result())
+        return TensorStoreHandle(_open("memory://", context, open=True).result())
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """The arrays, all in flight at once, and a bare document for the group it does not know."""

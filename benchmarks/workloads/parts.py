@@ -16,7 +16,7 @@ from benchmarks.layout import Layout
 from benchmarks.workloads.base import Trial, Workload, expect
 from benchmarks.workloads.whole import Choose, shards, small
 
-__all__ = ["WORKLOADS"]
+__all__ = ["WORKLOADS", "in_flight", "one_by_one", "windows"]
 
 Draw: TypeAlias = Callable[[Sizes, Layout], list[Selection]]
 Read: TypeAlias = Callable[[Handle, Sequence[Selection]], list[Array]]
@@ -32,16 +32,23 @@ def _points(sizes: Sizes, layout: Layout) -> list[Selection]:
     return [tuple(corner) for corner in _corners(layout, 1, sizes.points).tolist()]
 
 
-def _windows(edge: int, sizes: Sizes, layout: Layout) -> list[Selection]:
-    corners = _corners(layout, edge, sizes.windows).tolist()
+def windows(edge: int, count: int, layout: Layout) -> list[Selection]:
+    """So many cubes, the same ones for every library and in every run."""
+    corners = _corners(layout, edge, count).tolist()
     return [tuple(slice(i, i + edge) for i in corner) for corner in corners]
 
 
-def _one_by_one(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+def _windows(edge: int, sizes: Sizes, layout: Layout) -> list[Selection]:
+    return windows(edge, sizes.windows, layout)
+
+
+def one_by_one(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+    """Read each when the one before has come."""
     return [handle.read(selection) for selection in selections]
 
 
-def _in_flight(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+def in_flight(handle: Handle, selections: Sequence[Selection]) -> list[Array]:
+    """Ask for all before any has come."""
     return handle.read_many(selections)
 
 
@@ -79,10 +86,10 @@ _WINDOWS_16 = partial(_windows, 16)
 _WINDOWS_32 = partial(_windows, 32)
 
 WORKLOADS = [
-    _row("random points, one by one", _SMALL, _points, _one_by_one),
-    _row("random points, in flight", _SMALL, _points, _in_flight),
+    _row("random points, one by one", _SMALL, _points, one_by_one),
+    _row("random points, in flight", _SMALL, _points, in_flight),
     Workload("random points, one vindex", "us", _vindex),
-    _row("random 16^3 windows", _SMALL, _WINDOWS_16, _one_by_one),
-    _row("random 32^3 windows in shards, one by one", shards, _WINDOWS_32, _one_by_one),
-    _row("random 32^3 windows in shards, in flight", shards, _WINDOWS_32, _in_flight),
+    _row("random 16^3 windows", _SMALL, _WINDOWS_16, one_by_one),
+    _row("random 32^3 windows in shards, one by one", shards, _WINDOWS_32, one_by_one),
+    _row("random 32^3 windows in shards, in flight", shards, _WINDOWS_32, in_flight),
 ]
