@@ -28,9 +28,11 @@ from storekit.errors import (
     StoreError,
     TimeoutError,
 )
+from storekit.stopping import on_stop
 from storekit.stores._http_answers import Place
 from storekit.stores._http_auth import HTTPRequest
 from storekit.stores._http_gate import Gate
+from storekit.stores._http_line import Line
 from storekit.stores._http_reply import Reply
 from storekit.stores._http_root import Origin, Root, encoded
 from storekit.typing import Value
@@ -41,31 +43,36 @@ T = TypeVar("T")
 
 _REDIRECTS = 5
 _FOLLOWED = (301, 302, 303, 307, 308)
-_QUERY = "storekit-query"
+_QUERY, _LINE = "storekit-query", "storekit-line"
 
 
-class _QueryLater:
+class _TakesMore:
     """
-    A connection that takes the query of a URL by a header of ours.
+    A connection that takes the query of a URL, and a line, by headers of ours.
 
     urllib3 logs the path of every request. The query may be a signature, and is added behind it.
     """
+
+    line: Line | None = None
+    """Of the last request."""
 
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
     ) -> None:
         """Send a request, with its query."""
         headers = dict(headers or {})
-        query = headers.pop(_QUERY, None)
+        query, self.line = headers.pop(_QUERY, None), headers.pop(_LINE, None)
         url = url if query is None else f"{url}?{query}"
         super().request(method, url, body=body, headers=headers, **more)  # type: ignore[misc]
+        if self.line is not None:
+            self.line.reach(self)
 
 
-class _PlainConnection(_QueryLater, HTTPConnection):
+class _PlainConnection(_TakesMore, HTTPConnection):
     pass
 
 
-class _TLSConnection(_QueryLater, HTTPSConnection):
+class _TLSConnection(_TakesMore, HTTPSConnection):
     pass
 
 
@@ -140,11 +147,14 @@ class Client:
             ConnectionLostError: If the connection broke, or there is none.
 
             StoreError: If redirects lead nowhere, or the server is not who it should be.
+
+            CancelledError: If nobody wants the answer any more. If it is on its way, the connection
+                breaks; the answer to a change is awaited.
         """
         origin, query = self.root.origin, self.root.query
         for _ in range(_REDIRECTS + 1):
-            with self._translated(place, origin):
-                raw = self._send(method, origin, path, query, headers, body)
+            with self._translated(place, origin), _line(method) as line:
+                raw = self._send(method, origin, path, query, headers, body, line)
                 reply = Reply(raw.status, raw.headers, path, raw, place)
                 target = _target(reply, origin, method)
                 if target is None:
@@ -180,14 +190,16 @@ class Client:
         query: str | None,
         headers: Mapping[str, str],
         body: Value | None,
+        line: Line | None,
     ) -> urllib3.BaseHTTPResponse:
-        sent = {"Accept-Encoding": "identity", "User-Agent": "storekit", **headers}
+        sent: dict[str, Any] = {"Accept-Encoding": "identity", "User-Agent": "storekit", **headers}
         if self.root.origin.trusts(origin):
             sent.update(self._headers)
             url = f"{origin}{path}" + (f"?{query}" if query is not None else "")
             sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
         if query is not None:
             sent[_QUERY] = query
+        sent[_LINE] = line
         self._connect()
         if origin == self.root.origin:
             pool = self._pool
@@ -245,6 +257,17 @@ class Client:
                 raise place.error(TimeoutError, f"{origin} takes nothing in time") from error
             text = f"the connection to {origin} broke: {_reason(error)}"
             raise place.error(ConnectionLostError, text) from error
+
+
+@contextmanager
+def _line(method: str) -> Iterator[Line | None]:
+    """The line for a request, which is cut if the answer is not wanted; none for a change."""
+    if method not in ("GET", "HEAD"):
+        yield None
+        return
+    line = Line()
+    with on_stop(line.cut):
+        yield line
 
 
 def _target(reply: Reply, origin: Origin, method: str) -> str | None:
