@@ -18,6 +18,7 @@ from storekit.errors import (
     ServerError,
     StoreError,
     TimeoutError,
+    TransportError,
     UnsupportedError,
 )
 
@@ -38,6 +39,7 @@ _BROKEN = {
     "IncompleteReadError",
     "ResponseStreamingError",
 }
+_ABSENT = (404, 410)
 _BY_STATUS: dict[int, type[StoreError]] = {
     401: AccessDeniedError,
     403: AccessDeniedError,
@@ -88,7 +90,9 @@ def status_of(error: BaseException) -> int | None:
         if isinstance(response, dict):
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         else:
-            status = getattr(each, "status", None) or getattr(each, "code", None)
+            status = getattr(each, "status", None)
+            if status is None:
+                status = getattr(each, "code", None)
         if isinstance(status, int):
             return status
     return None
@@ -97,6 +101,9 @@ def status_of(error: BaseException) -> int | None:
 def _kind(error: Exception, writes: bool) -> type[StoreError]:
     names = {each.__name__ for each in type(error).__mro__}
     if isinstance(error, FileNotFoundError):
+        fault = _fault_behind(error)
+        if fault is not None:
+            return _kind(fault, writes)
         return StoreError if writes or _is_of_container(error) else KeyNotFoundError
     if isinstance(error, NotADirectoryError | IsADirectoryError):
         return KeyConflictError if writes else KeyNotFoundError
@@ -115,6 +122,17 @@ def _kind(error: Exception, writes: bool) -> type[StoreError]:
     if status is not None:
         return _BY_STATUS.get(status) or (ServerError if status >= 500 else StoreError)
     return StoreError
+
+
+def _fault_behind(error: FileNotFoundError) -> Exception | None:
+    """What went wrong, where a file system says of any failure that there is nothing."""
+    cause = error.__cause__
+    if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError):
+        return None
+    status = status_of(cause)
+    if status is None:
+        return cause if issubclass(_kind(cause, False), TransportError) else None
+    return None if status in _ABSENT else cause
 
 
 def _is_of_container(error: FileNotFoundError) -> bool:

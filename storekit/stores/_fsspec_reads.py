@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from storekit.errors import KeyNotFoundError, StoreError
 from storekit.keys import resolve_range
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _WRITES = {"set", "set_values", "set_partial_values"}
 _TRIES = 8  # to read parts of one version, before the whole is read
 _FAR = 1 << 62  # no file is longer
+_MARGIN = 64  # bytes of white space before a page
 
 
 class FsspecReads(CapableStore):
@@ -32,7 +34,10 @@ class FsspecReads(CapableStore):
     _base: str
 
     def _get(self, key: str) -> Value:
-        return self._ask("get", key, lambda fs, path: _bytes(fs.cat_file(path)))
+        value = self._ask("get", key, lambda fs, path: _bytes(fs.cat_file(path)))
+        if self._system.is_http and bytes(value[:_MARGIN]).lstrip()[:1] in (b"<", b"["):
+            self._info(key, "get")  # it may be the index of a directory
+        return value
 
     def _getsize(self, key: str) -> int:
         info = self._info(key, "getsize")
@@ -49,16 +54,17 @@ class FsspecReads(CapableStore):
         def ask(fs: Any, path: str) -> Any:
             fs.invalidate_cache()
             info = fs.info(path)
-            if info["type"] != "file":
+            if info["type"] != "file" or (self._system.is_http and _leads_to_directory(info)):
                 raise FileNotFoundError(path)
             return info
 
         return self._ask(op, key, ask)
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        if self.latency is not Latency.NETWORK:
+        if self.latency is not Latency.NETWORK or self._system.fetches:
             return self._read_file(key, ranges)
-        if len(ranges) == 1:
+        # Of a web server that ignores ranges only the size tells that it sent something else.
+        if len(ranges) == 1 and not self._system.is_http:
             value = self._read_one(key, *ranges[0])
             if value is not None:
                 return [value]
@@ -71,12 +77,14 @@ class FsspecReads(CapableStore):
                 values = self._read_spans(key, spans)
             except _PastTheEndError:
                 continue
+            if values is None:
+                break
             if len(ranges) == 1 or self._info(key, "get_partial_values") == before:
                 return values
         return super()._get_ranges(key, ranges)
 
     def _read_file(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        """From the disk or memory of this machine: all ranges from one open file."""
+        """From what is on this machine: all ranges from one open file."""
         if self._system.is_memory:
             return super()._get_ranges(key, ranges)
 
@@ -110,8 +118,8 @@ class FsspecReads(CapableStore):
 
         return self._ask("get_partial_values", key, ask)
 
-    def _read_spans(self, key: str, spans: Sequence[tuple[int, int]]) -> list[Value]:
-        """The bytes of spans that lie within the file, side by side."""
+    def _read_spans(self, key: str, spans: Sequence[tuple[int, int]]) -> list[Value] | None:
+        """The bytes of spans that lie within the file; None if more of it comes than these."""
         asked: list[tuple[int, int]] = []
 
         def note(first: int, last: int) -> Value:
@@ -129,13 +137,16 @@ class FsspecReads(CapableStore):
         gap = int(self.request_cost)
         read_spans([*spans, (0, 0)], gap, note)
         found = self._ask("get_partial_values", key, ask) if asked else {}
-        if any(len(found[first, last]) != last - first for first, last in asked):
+        missing = [last - first - len(part) for (first, last), part in found.items()]
+        if any(count < 0 for count in missing):
+            return None
+        if any(missing):
             raise _PastTheEndError
         return read_spans([*spans, (0, 0)], gap, lambda first, last: found[first, last])[:-1]
 
     def _ask(self, op: str, key: str, request: Callable[[Any, str], T]) -> T:
         """Make a request for a key or prefix, with the file system and the path."""
-        path = self._base + (path_of(key) if self._system.is_flat else key)
+        path = self._base + self._name_of(key)
         try:
             return request(self._system.fs, path)
         except (StoreError, _PastTheEndError):
@@ -144,6 +155,11 @@ class FsspecReads(CapableStore):
             # Its text may show what must not be shown, so it is not the cause.
             raise translate(error, store=self, op=op, key=key, writes=op in _WRITES) from None
 
+    def _name_of(self, key: str) -> str:
+        if self._system.is_http:
+            return quote(key)
+        return path_of(key) if self._system.is_flat else key
+
 
 class _PastTheEndError(Exception):
     """The file has become shorter since its size was asked."""
@@ -151,3 +167,8 @@ class _PastTheEndError(Exception):
 
 def _bytes(value: Any) -> Value:
     return value if type(value) is bytes else memoryview(bytes(value))
+
+
+def _leads_to_directory(info: Any) -> bool:
+    """Whether a web server sent whoever asked on to the index of a directory."""
+    return str(info.get("url", "")).partition("?")[0].endswith("/")

@@ -17,7 +17,8 @@ from fsspec.utils import tokenize
 __all__ = ["System"]
 
 _READ_ONLY = {"http", "https", "reference", "github", "git", "zip", "tar", "libarchive", "data"}
-_UNLISTED = {"http", "https"}  # only pages that may have links
+_HTTP = {"http", "https"}
+_FETCHING = {"simplecache", "filecache"}
 
 
 class System:
@@ -32,6 +33,10 @@ class System:
         is_memory: Likewise for fsspec's memory.
 
         is_flat: Whether it is of objects: without directories, and with values that appear whole.
+
+        is_http: Whether its paths are URLs, whose pages may have links, but are no listings.
+
+        fetches: Whether it brings whole files here before it reads them.
 
         renames: Whether it can move a file at once.
 
@@ -53,18 +58,20 @@ class System:
         self.is_local = type(fs) is LocalFileSystem
         self.is_memory = type(fs) is MemoryFileSystem
         self.in_memory = isinstance(inner, MemoryFileSystem)
+        self.is_http = bool(names & _HTTP)
+        self.fetches = bool(names & _FETCHING)
         # Whoever writes in one step, and lists without directories, is an object store.
         self.is_flat = (
             isinstance(inner, AsyncFileSystem)
             and _overrides(inner, "_find")
             and _overrides(inner, "_pipe_file")
-            and not names & _UNLISTED
+            and not self.is_http
         )
         self.renames = not self.is_flat and _overrides(inner, "mv", "mv_file", "_mv_file")
         self.finds = _finds(fs)
         able = all(_overrides(each, "rm", "rm_file", "_rm", "_rm_file") for each in (fs, inner))
         self.writes = able and not names & _READ_ONLY
-        self.lists = not names & _UNLISTED
+        self.lists = not self.is_http
 
     @classmethod
     def open(cls, url: str, options: dict[str, Any]) -> System:

@@ -42,9 +42,10 @@ class FsspecStore(FsspecReads):
     among writers in different processes it is found by looking first, and can be overtaken.
 
     What fsspec has listed before is never trusted: before each question it is forgotten.
-    Directories without files, and files whose name cannot be a key, are not shown. Over HTTP, and
-    from archives, it only reads. A missing bucket is a `StoreError`, a missing directory an empty
-    store.
+    Directories without files, and files whose name cannot be a key, are not shown. Over HTTP, from
+    archives, and through what keeps copies, such as ``simplecache``, it only reads; a copy is not
+    compared with what it was made of. A missing bucket is a `StoreError`, a missing directory an
+    empty store.
 
     Args:
         fs: A file system, or a URL, also a chain such as ``"slow::s3://bucket/data"``.

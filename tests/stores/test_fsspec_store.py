@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import itertools
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from servers.moto_server import Moto
+from servers.raw_server import Behaviour, always, reset_before, running
+from servers.web_servers import FileServer, put_files
+from servers.web_servers import nginx_server as nginx_server
+from servers.web_servers import python_server as python_server
+from servers.web_servers import rclone_server as rclone_server
 
 import storekit as sk
 from storekit.errors import (
@@ -26,6 +31,7 @@ from storekit.errors import (
     KeyNotFoundError,
     RateLimitedError,
     ReadOnlyError,
+    ServerError,
     StoreError,
     TimeoutError,
     UnsupportedError,
@@ -91,6 +97,45 @@ class TestSlowMemory(StoreContract):
     def test_a_key_and_its_prefix_never_live_together(self, store: Store) -> None:
         """Not kept here: it is found by looking first, which other writers can overtake."""
         pytest.skip("among writers at one time this is found only on the local disk and in memory")
+
+
+class OverFiles(StoreContract):
+    """What only reads; contents come from behind."""
+
+    folder: Path
+
+    def fill(self, store: Any, contents: Mapping[str, bytes]) -> None:
+        """Write the values as files."""
+        put_files(self.folder, contents)
+
+
+class TestHTTP(OverFiles):
+    @pytest.fixture(params=["python", "rclone", "nginx"])
+    def store(self, request: pytest.FixtureRequest) -> Store:
+        """A directory behind a web server: without ranges, with them, with pages in place of it."""
+        server: FileServer = request.getfixturevalue(f"{request.param}_server")
+        url, self.folder = server.folder()
+        return FsspecStore(url)
+
+    def fill(self, store: Any, contents: Mapping[str, bytes]) -> None:
+        """Write the values as files."""
+        if any(letter < " " for key in contents for letter in key):
+            pytest.skip("rclone renames files with control characters")
+        super().fill(store, contents)
+
+
+class TestCopies(OverFiles):
+    """A chain that brings files here, which are on the local disk already."""
+
+    many = 300
+
+    @pytest.fixture(params=["simplecache", "filecache"])
+    def store(self, request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+        """A store in an empty directory."""
+        self.folder = tmp_path / "root"
+        self.folder.mkdir()
+        options = {request.param: {"cache_storage": str(tmp_path / "copies")}}
+        return FsspecStore(f"{request.param}::file://{self.folder}", storage_options=options)
 
 
 # --- what the contract does not say ---------------------------------------------------------------
@@ -226,6 +271,30 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         store.set("a", b"new")
     assert bytes(store.get("a")) == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+FAULTS: dict[str, tuple[Behaviour, type[StoreError]]] = {
+    "forbidden": (always(403), AccessDeniedError),
+    "failure": (always(500), ServerError),
+    "too much": (always(429), RateLimitedError),
+    "circle": (always(302, Location="/a"), StoreError),
+    "reset": (reset_before, ConnectionLostError),
+}
+READS = {name: OPERATIONS[name] for name in ("get", "exists", "getsize", "range", "ranges")}
+
+
+@pytest.mark.parametrize(("behaviour", "kind"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("ask", READS.values(), ids=READS.keys())
+def test_a_failing_web_server_is_no_absence(
+    ask: Callable[[Any], object], behaviour: Behaviour, kind: type[StoreError]
+) -> None:
+    """fsspec says of any failure over HTTP that there is no such file; only 404 and 410 say so."""
+    with running() as server:
+        server.contents["a"] = b"0123456789"
+        server.misbehave(behaviour)
+        with pytest.raises(kind) as caught:
+            ask(FsspecStore(server.url, storage_options={"skip_instance_cache": True}))
+        assert not isinstance(caught.value, KeyNotFoundError)
 
 
 def test_http_only_reads() -> None:
