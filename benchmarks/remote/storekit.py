@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import storekit as sk
 from benchmarks.adapters import Handle
@@ -29,13 +28,8 @@ class _Storekit(Client):
     def open_members(
         self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
     ) -> dict[str, Shape]:
-        store = self._connect(place)
-        group = sk.open_zarr(store, path)
-        if consolidated:
-            return {name: group[name].shape for name in names}
-        with ThreadPoolExecutor(min(len(names), store.concurrency)) as executor:
-            nodes = executor.map(group.__getitem__, names)
-            return {name: node.shape for name, node in zip(names, nodes, strict=True)}
+        nodes = sk.open_zarr(self._connect(place), path).get_nodes(names)
+        return {name: node.shape for name, node in zip(names, nodes, strict=True)}
 
 
 def _http(place: Place) -> sk.ReadableStore:
