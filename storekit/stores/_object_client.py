@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from storekit.errors import MissingExtraError, UnsupportedError
@@ -15,6 +16,12 @@ __all__ = ["Client", "check_process"]
 _SECRET = re.compile("secret|token|key|sas|password|credential")
 _LEAST = 6  # characters; a shorter secret would blot out too much of a message
 _USER = re.compile(r"(?<=://)[^/@]+@|[?#].*\Z")
+
+# What passes in vain is given up about as soon as an `HTTPStore` does. A large object may take
+# longer than obstore's 30 seconds for a whole answer: that no more of it comes is what counts.
+_WAITS = {"connect_timeout": "10s", "read_timeout": "30s", "timeout": "10m"}
+_RETRIES = {"retry_timeout": timedelta(seconds=45)}
+
 _process: int | None = None  # in which obstore has begun to work
 
 
@@ -67,9 +74,12 @@ class Client:
             ValueError: If obstore cannot make one of that.
         """
         from_url, base_error = _obstore()
-        if allow_http:
-            client_options = {"allow_http": True, **options.get("client_options", {})}
-            options = {**options, "client_options": client_options}
+        told = {**_WAITS, **({"allow_http": True} if allow_http else {})}
+        options = {
+            **options,
+            "client_options": {**told, **(options.get("client_options") or {})},
+            "retry_config": {**_RETRIES, **(options.get("retry_config") or {})},
+        }
         if url.lower().startswith("file:"):
             options = {"automatic_cleanup": True, "mkdir": True, **options}
         shown = _USER.sub("", url)

@@ -115,6 +115,8 @@ def translate(
     kind = _kind(error, report, op)
     if kind is KeyNotFoundError:
         return KeyNotFoundError(f"no key {key!r}", **where)
+    if kind is ConflictError and op != "compare_and_set":  # the backend is busy with the object
+        kind = StoreError
     if report.no_container or isinstance(error, FileNotFoundError):
         return StoreError("there is no such bucket, container or directory", **where)
     return kind(_shown(report.message, secrets), **where)

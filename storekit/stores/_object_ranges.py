@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from storekit.keys import resolve_range
-from storekit.stores.coalesce import coalesce
+from storekit.stores.coalesce import coalesce, side_by_side
 from storekit.typing import ByteRange, Value
 
-__all__ = ["ChangedError", "Piece", "Request", "read_ranges"]
+__all__ = ["ChangedError", "NoRangesError", "Piece", "Request", "read_ranges"]
 
 Request: TypeAlias = tuple[int, int] | Mapping[str, int]
 """A half-open span, or ``{"suffix": n}`` for the last bytes; as obstore takes them."""
@@ -20,6 +20,10 @@ _FIRST: Request = (0, 1)
 
 class ChangedError(Exception):
     """The object was replaced between two requests."""
+
+
+class NoRangesError(Exception):
+    """The backend does not answer requests for parts."""
 
 
 class Piece(NamedTuple):
@@ -64,7 +68,9 @@ def read_ranges(
     pieces = fetch(_requests(ranges, gap), False)
     size, tag = pieces[0].size, pieces[0].tag
     spans = [resolve_range(start, length, size) for start, length in ranges]
-    missing = coalesce((span for span in spans if _holder(span, pieces) is None), gap)
+    missing = coalesce(
+        (span for span in spans if _holder(span, pieces) is None), gap, side_by_side(gap)
+    )
     if missing:
         pieces += fetch(missing, True)
     if any(piece.size != size or piece.tag != tag for piece in pieces):
@@ -79,7 +85,7 @@ def _requests(ranges: Sequence[ByteRange], gap: int) -> list[Request]:
         for start, length in ranges
         if start >= 0
     )
-    asked: list[Request] = list(coalesce(known, gap))
+    asked: list[Request] = list(coalesce(known, gap, side_by_side(gap)))
     # Of a long suffix only the beginning may be wanted: that waits until the size is known.
     suffixes = [
         min(-start, _END)

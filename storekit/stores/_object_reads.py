@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from storekit.errors import ConnectionLostError, KeyNotFoundError
+from storekit.errors import ConnectionLostError, KeyNotFoundError, ServerError
 from storekit.pool import run
 from storekit.stores._capable import CapableStore
 from storekit.stores._object_client import Client, check_process
 from storekit.stores._object_errors import Report, translate
 from storekit.stores._object_names import path_of
-from storekit.stores._object_ranges import ChangedError, Piece, Request, read_ranges
+from storekit.stores._object_ranges import (
+    ChangedError,
+    NoRangesError,
+    Piece,
+    Request,
+    read_ranges,
+)
 from storekit.stores.base import Latency
 from storekit.typing import ByteRange, Value
 
@@ -36,11 +42,17 @@ class ObjectReads(CapableStore):
     _concurrency: int
 
     def _get(self, key: str) -> Value:
-        return self._ask("get", key, lambda path: memoryview(self._client.get(path).bytes()))
+        def ask(path: str) -> Value:
+            found = self._client.get(path)
+            self._check("get", key, found.meta)
+            return memoryview(found.bytes())
+
+        return self._ask("get", key, ask)
 
     def _get_versioned(self, key: str) -> tuple[Value, str]:
         def ask(path: str) -> tuple[Value, str]:
             found = self._client.get(path)
+            self._check("get_versioned", key, found.meta)
             return memoryview(found.bytes()), version_of(found.meta, found.attributes)
 
         return self._ask("get_versioned", key, ask)
@@ -62,8 +74,20 @@ class ObjectReads(CapableStore):
             # key or the bucket.
             piece = self._ask(op, key, lambda path: self._fetch(path, (0, 1)))
             if piece is not None:
+                self._check(op, key, piece)
                 return piece
-        return self._ask(op, key, self._client.head)
+        return self._head(key, op)
+
+    def _head(self, key: str, op: str) -> Any:
+        meta = self._ask(op, key, self._client.head)
+        self._check(op, key, meta)
+        return meta
+
+    def _check(self, op: str, key: str, meta: Any) -> None:
+        """Refuse what no cloud answers, but somebody in between: an object without an ETag."""
+        if self._kind in CLOUDS and not meta.get("e_tag"):
+            text = "the answer has no ETag: it is not that of an object store"
+            raise ServerError(text, store=self, op=op, key=key)
 
     def _fetch(self, path: str, request: Request) -> Any:
         """
@@ -107,16 +131,21 @@ class ObjectReads(CapableStore):
                 return read_ranges(ranges, gap, fetch)
             except ChangedError:
                 continue
+            except NoRangesError:
+                break
         return super()._get_ranges(key, ranges)
 
     def _piece(self, key: str, request: Request, strict: bool) -> Piece:
         op = "get_partial_values"
         meta = self._ask(op, key, lambda path: self._fetch(path, request))
         if meta is None:
-            meta = self._ask(op, key, self._client.head)
+            meta = self._head(key, op)
+            if meta["size"] > (request[0] if isinstance(request, tuple) else 0):
+                raise NoRangesError
             if strict:
-                raise ChangedError  # or the backend knows no ranges: the whole will be read
+                raise ChangedError
             return Piece(memoryview(b""), 0, meta["size"], _tag(meta))
+        self._check(op, key, meta)
         first, last = meta["span"]
         if len(meta["part"]) != last - first:
             text = f"{len(meta['part'])} bytes came of {last - first}"

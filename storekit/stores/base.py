@@ -52,6 +52,8 @@ __all__ = [
     "as_value",
 ]
 
+_REFUSALS = 16  # of one version, before that is not taken for the work of others
+
 Keys: TypeAlias = list[str]  # inside ListableStore, `list` is the method
 
 
@@ -393,12 +395,16 @@ class ConditionalStore(ReadableStore, WritableStore):
     ) -> str | None: ...
 
     def _set_ranges(self, key: str, changes: Sequence[tuple[int, Value]]) -> None:
+        seen, times = "", 0
         while True:
             value, version = self._get_versioned(key)
+            seen, times = version, times + 1 if version == seen else 1
             try:
                 self._compare_and_set(key, splice(value, changes, store=self, key=key), version)
             except ConflictError:
-                continue
+                if times < _REFUSALS:
+                    continue
+                raise  # nobody else has written: the backend just refuses
             return
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 __all__ = ["Answer", "Exchange", "RawServer", "running"]
@@ -220,6 +220,8 @@ class RawServer:
         while (text := file.readline().decode("latin-1").strip()) != "":
             name, _, value = text.partition(":")
             headers[name.lower()] = value.strip()
+        if headers.get("expect") == "100-continue":
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = file.read(int(headers.get("content-length", 0)))
         return Exchange(self, connection, method, target, headers, body)
 
@@ -230,12 +232,18 @@ def _span(first: str, last: str, size: int) -> tuple[int, int]:
     return int(first), min(int(last) + 1, size) if last else size
 
 
+S = TypeVar("S", bound=RawServer)
+
+
 @contextmanager
-def running(tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+def running(
+    tls: ssl.SSLContext | None = None,
+    kind: type[S] = RawServer,  # type: ignore[assignment]
+) -> Iterator[S]:
     """A server on a free port of loopback, with a thread for each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = RawServer(f"http{'s' if tls else ''}://127.0.0.1:{port}")
+    server = kind(f"http{'s' if tls else ''}://127.0.0.1:{port}")
     threads: list[threading.Thread] = []
     sockets: list[socket.socket] = []
 
