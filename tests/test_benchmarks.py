@@ -66,6 +66,7 @@ def test_limit_reads_what_zarr_reads(env: Env, layout: Layout, selection: tuple[
         expect(library.open(path, layout).read(selection), field(layout.shape)[selection])
 
 
+@pytest.mark.slow
 def test_every_row_runs_the_bare_loop(env: Env) -> None:
     """Every row but the one that imports is measured for `limit`, and its results are right."""
     rows = [measure(workload, [Limit()], env) for workload in WORKLOADS]
@@ -111,6 +112,7 @@ def test_documents_for_the_first_time_differ_from_round_to_round() -> None:
     assert len(one | other) == 100
 
 
+@pytest.mark.slow
 def test_growth_counts_up_to_the_end_for_storekit_only(env: Env) -> None:
     """storekit and the bare loop have a point for each count; a peer that takes long has one."""
 
