@@ -30,8 +30,8 @@ from storekit.errors import CodecError, MetadataError
 from storekit.frames.b2nd import MAX_NDIM
 from storekit.frames.chunk import MAX_CHUNK, backend, unchecked_decompress_into
 from storekit.frames.grid import BlockGrid, Picked, default_blocks
+from storekit.frames.head import Head
 from storekit.frames.read import read_frame
-from storekit.frames.seal import Head
 from storekit.frames.sealed import SealedFrames
 from storekit.selection.part import Part, take
 from storekit.typing import JSON, AnyArray, Fetch, Shape, Value

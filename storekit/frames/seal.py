@@ -17,13 +17,12 @@ import struct
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from operator import lt
-from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
 
 from storekit.errors import ChecksumError, CorruptFrameError
-from storekit.frames.chunk import BLOSC2_HEADER, MEMCPYED, parse_chunk
+from storekit.frames.chunk import BLOSC2_HEADER, parse_chunk
 from storekit.frames.layout import TRAILER, ZEROS, FrameHeader, Metalayer, pack_index
 from storekit.typing import AnyArray, Value
 
@@ -31,7 +30,6 @@ __all__ = [
     "SEAL",
     "TAIL",
     "TAIL_OF_ZEROS",
-    "Head",
     "check_seal",
     "check_starts",
     "empty_seal",
@@ -50,83 +48,6 @@ TAIL_OF_ZEROS = pack_index(ZEROS) + TRAILER
 
 _MARK = b"crc32c\x01"
 """What the content begins with. The last byte is the version of the content."""
-
-
-class Head(NamedTuple):
-    """
-    What must be known of a frame to read its blocks.
-
-    Args:
-        base: Where in the frame the chunk begins.
-
-        chunk: The header of the chunk.
-
-        starts: Where in the chunk each block begins, and where the last one ends.
-
-        sums: The checksum of each block.
-    """
-
-    base: int
-    chunk: bytes
-    starts: Sequence[int]
-    sums: Sequence[int]
-
-    @property
-    def memcpyed(self) -> bool:
-        """Whether blocks are stored as they are."""
-        return bool(self.chunk[2] & MEMCPYED)
-
-    def ranges(self, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        """Where in the frame blocks begin and end whose numbers ascend, neighbours together."""
-        starts, base = self.starts, self.base
-        return [(base + starts[first], base + starts[end]) for first, end in _runs(numbers)]
-
-    def excerpt(self, numbers: Sequence[int], pieces: Sequence[Value]) -> bytes:
-        """
-        A chunk of only some blocks; of a `memcpyed` chunk, these blocks themselves.
-
-        Args:
-            numbers: Of the blocks, ascending.
-
-            pieces: The bytes of each of their `ranges`, not to be trusted.
-
-        Raises:
-            ChecksumError: If a block does not match its checksum.
-        """
-        place = BLOSC2_HEADER + 4 * len(numbers)
-        table: list[int] = []
-        for (first, end), piece in zip(_runs(numbers), pieces, strict=True):
-            self._verify(piece, first, end)
-            shift = place - self.starts[first]
-            table += [start + shift for start in self.starts[first:end]]
-            place = self.starts[end] + shift
-        if self.memcpyed:
-            return b"".join(pieces)
-        header = bytearray(self.chunk)
-        blocksize = int.from_bytes(header[8:12], "little")
-        struct.pack_into("<i", header, 4, len(numbers) * blocksize)
-        struct.pack_into("<i", header, 12, place)
-        return b"".join((header, struct.pack(f"<{len(numbers)}i", *table), *pieces))
-
-    def _verify(self, data: Value, first: int, end: int) -> None:
-        starts, base = self.starts, self.starts[first]
-        if len(data) != starts[end] - base:
-            raise CorruptFrameError(f"expected {starts[end] - base} bytes, found {len(data)}")
-        view = np.frombuffer(data, np.uint8)
-        for i in range(first, end):
-            if google_crc32c.value(view[starts[i] - base : starts[i + 1] - base]) != self.sums[i]:
-                raise ChecksumError(f"block {i} does not match its checksum")
-
-
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Ascending numbers as the first and the end of each run of neighbours."""
-    runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number:
-            runs[-1] = (runs[-1][0], number + 1)
-        else:
-            runs.append((number, number + 1))
-    return runs
 
 
 def empty_seal(nblocks: int) -> bytes:

@@ -17,12 +17,12 @@ from storekit.errors import ChecksumError, CorruptFrameError
 from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, MEMCPYED
 from storekit.frames.grid import BlockGrid
+from storekit.frames.head import Head, check_blocks
 from storekit.frames.layout import FrameHeader, pack_header, pack_metalayers
 from storekit.frames.seal import (
     SEAL,
     TAIL,
     TAIL_OF_ZEROS,
-    Head,
     check_starts,
     empty_seal,
     pack_seal,
@@ -123,9 +123,7 @@ class SealedFrames:
         if data[end:] != TAIL:
             raise ChecksumError("the end of the frame is damaged")
         chunk = view[base:end]
-        for i in range(self._nblocks):
-            if google_crc32c.value(chunk[starts[i] : starts[i + 1]]) != sums[i + 1]:
-                raise ChecksumError(f"block {i} does not match its checksum")
+        check_blocks(chunk, range(self._nblocks), starts, starts[1:], sums[1:])
         return chunk
 
     def head(self, data: Value) -> Head | None:
@@ -144,8 +142,9 @@ class SealedFrames:
         opened = self._open(data, np.frombuffer(data, np.uint8))
         if opened is None:
             return None
-        base = self._base
-        return Head(base, bytes(data[base : base + BLOSC2_HEADER]), opened[1], opened[2][1:])
+        (_, starts, sums), base = opened, self._base
+        chunk = bytes(data[base : base + BLOSC2_HEADER])
+        return Head(base, chunk, starts[:-1], starts[1:], sums[1:])
 
     def _open(
         self, data: Value, view: AnyArray
