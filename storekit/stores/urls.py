@@ -98,6 +98,8 @@ def _driver_of(url: str) -> str:
     if not scheme:
         return _driver_of_path(url)
     driver = _SCHEMES.get(scheme, "fsspec")
+    if driver == "local":
+        return _driver_of_path(str(_path(url)))
     archive = _OPENERS[driver] in _MAY_BE_ZIP and urlsplit(url).path.lower().endswith(".zip")
     return "zip" if archive else driver
 
@@ -258,4 +260,4 @@ _OPENERS: dict[str, Opener] = {
     "object": _open_object,
     "fsspec": _open_fsspec,
 }
-_MAY_BE_ZIP = (_open_memory, _open_local, _open_http, _open_object)
+_MAY_BE_ZIP = (_open_memory, _open_http, _open_object)

@@ -127,7 +127,8 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(sk.errors.CorruptArchiveError, match="damaged"):
         open_store(f"zip::{tmp_path}/file")
     (tmp_path / "a.zip").mkdir()
-    assert open_store(tmp_path / "a.zip") == sk.LocalStore(tmp_path / "a.zip")
+    for url in (tmp_path / "a.zip", f"file://{tmp_path}/a.zip"):
+        assert open_store(url) == sk.LocalStore(tmp_path / "a.zip")
     with pytest.raises(sk.errors.StoreError, match="no regular file"):
         open_store(tmp_path / "a.zip", driver="zip")
 
