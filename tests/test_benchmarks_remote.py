@@ -79,16 +79,19 @@ def test_the_server_answers_ranges(
 ) -> None:
     """A range, an open one and a suffix are answered as HTTP says, and HEAD without a body."""
     (tmp_path / "key").write_bytes(b"0123456789")
+    sent = []
     with serving(tmp_path, 0.0) as place:
-        # One connection, so that a body where none belongs would be taken for the next answer.
-        with closing(HTTPConnection("127.0.0.1", place.port)) as connection:
-            for method, wanted in (("HEAD", b""), ("GET", body)):
+        for method, wanted in (("HEAD", b""), ("GET", body)):
+            with closing(HTTPConnection("127.0.0.1", place.port)) as connection:
                 headers = {} if asked is None else {"Range": asked}
                 connection.request(method, place.path("key"), headers=headers)
                 reply = connection.getresponse()
                 assert (reply.status, reply.read()) == (status, wanted)
                 assert reply.headers["content-length"] == str(len(body))
-        assert place.counts().requests == 2
+            counts = place.counts()
+            assert (counts.requests, counts.connections) == (1, 1)
+            sent.append(counts.sent)
+        assert sent[1] - sent[0] == len(body)
         assert place.counts() == Counts()
 
 

@@ -57,7 +57,7 @@ FULL = RemoteSizes(
     chunk=128,
     one_by_one=4,
     in_flight=32,
-    share=0.6,
+    share=0.8,
     rounds=5,
 )
 QUICK = RemoteSizes(
