@@ -49,5 +49,8 @@ class StoreContract(
 
         many: How many keys the law about long listings makes. Defaults to 10000.
 
+        batch: How many values the laws about `set_values` store, at least 20. Where it is no more
+            than `set` in a loop, 20 are enough. Defaults to 200.
+
         rounds: How often each thread of a law about threads does its work. Defaults to 50.
     """

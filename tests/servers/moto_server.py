@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -82,6 +83,24 @@ class _Lines(logging.Handler):
             self._server.requests.append((plain.removesuffix(" HTTP/1.1"), int(status)))
 
 
+class _InTurn:
+    """
+    One request after the other.
+
+    moto looks at a condition and writes in two steps, so of two writers that both should not
+    succeed both may; and it closes values that others are reading.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any) -> Iterable[bytes]:
+        with self._lock:
+            answer: Iterable[bytes] = self._app(*args)
+            return answer
+
+
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Moto]:
     """The server, for all tests of this process."""
@@ -92,6 +111,8 @@ def moto() -> Iterator[Moto]:
     log.setLevel(logging.INFO)
     log.propagate = False
     thread.start()  # returns when the server listens
+    running: Any = thread._server
+    running.app = _InTurn(running.app)
     host, port = thread.get_host_and_port()
     server = Moto(f"http://{host}:{port}")
     lines = _Lines(server)

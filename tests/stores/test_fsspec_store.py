@@ -47,7 +47,8 @@ _serial = itertools.count()
 class TestS3(StoreContract):
     flat = True
     many = 300
-    rounds = 6
+    batch = 20
+    rounds = 3
 
     @pytest.fixture
     def store(self, moto: Moto) -> Store:
@@ -57,6 +58,7 @@ class TestS3(StoreContract):
 
 class TestMemory(StoreContract):
     many = 300
+    batch = 20
     rounds = 20
 
     @pytest.fixture
@@ -71,6 +73,7 @@ class TestMemory(StoreContract):
 
 class TestLocal(StoreContract):
     many = 300
+    batch = 20
     rounds = 20
 
     @pytest.fixture
@@ -83,6 +86,7 @@ class TestSlowMemory(StoreContract):
     """A chain: storekit's own file system around fsspec's memory."""
 
     many = 100
+    batch = 20
     rounds = 4
 
     @pytest.fixture

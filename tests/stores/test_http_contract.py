@@ -106,6 +106,7 @@ class OverCollections(StoreContract):
     """A server that writes files, and makes directories for them, which stay."""
 
     many = 150
+    batch = 20
     rounds = 5
     others: ClassVar = {
         "test_a_key_and_its_prefix_never_live_together": "directories stay when they are empty",
@@ -222,6 +223,7 @@ class TestOverRawServer(StoreContract):
 
     flat = True
     many = 300
+    batch = 20
     rounds = 10
 
     @pytest.fixture

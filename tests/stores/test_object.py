@@ -56,7 +56,8 @@ class ConditionalObjects(StoreContract):
 
 class TestS3(ConditionalObjects):
     many = 1010  # two pages
-    rounds = 6
+    batch = 20
+    rounds = 3
 
     @pytest.fixture
     def store(self, moto: Moto) -> Store:
@@ -66,6 +67,7 @@ class TestS3(ConditionalObjects):
 
 class TestMemory(ConditionalObjects):
     many = 500
+    batch = 20
 
     @pytest.fixture
     def store(self) -> Store:
@@ -75,6 +77,7 @@ class TestMemory(ConditionalObjects):
 
 class TestDirectory(StoreContract):
     many = 200
+    batch = 20
     rounds = 6
 
     @pytest.fixture

@@ -33,6 +33,7 @@ class Laws:
 
     flat: ClassVar[bool] = False
     many: ClassVar[int] = 10_000
+    batch: ClassVar[int] = 200
     rounds: ClassVar[int] = 50
 
     @pytest.fixture

@@ -164,6 +164,25 @@ class KeyLaws(Laws):
             assert bytes(store.get(one)) == b"one"
             store.erase(one)
 
+    def test_a_flat_store_tells_a_key_from_its_prefix(self, store: AnyStore) -> None:
+        """Where a key may be the prefix of another, each is read, listed and erased as itself."""
+        need(store, ReadableStore, WritableStore)
+        if not self.flat:
+            pytest.skip("this store refuses one of the two")
+        for key in ("a", "a/b"):
+            store.set(key, key.encode())
+        assert [bytes(store.get(key)) for key in ("a", "a/b")] == [b"a", b"a/b"]
+        assert [store.getsize(key) for key in ("a", "a/b")] == [1, 3]
+        if isinstance(store, ListableStore):
+            assert store.list() == ["a", "a/b"]
+            assert store.list_dir("") == ["a", "a/"]
+            assert store.list_prefix("a/") == store.list_dir("a/") == ["a/b"]
+            assert store.erase_prefix("a/") == 1
+        else:
+            store.erase("a/b")
+        assert bytes(store.get("a")) == b"a"
+        assert not store.exists("a/b")
+
     def test_compare_and_set_keeps_keys_and_prefixes_apart(self, store: AnyStore) -> None:
         """A value that is only created if absent cannot be a prefix of a key either."""
         need(store, ConditionalStore)

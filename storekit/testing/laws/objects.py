@@ -7,11 +7,36 @@ import pickle
 
 import pytest
 
-from storekit.errors import KeyNotFoundError, ReadOnlyError
-from storekit.stores.base import Latency, ReadableStore, WritableStore
+from storekit.errors import KeyNotFoundError, ReadOnlyError, UnsupportedError
+from storekit.stores.base import (
+    ConditionalStore,
+    Latency,
+    ListableStore,
+    ReadableStore,
+    WritableStore,
+)
 from storekit.testing.laws.common import AnyStore, Laws, need
 
 __all__ = ["ObjectLaws"]
+
+_CALLS: dict[type, dict[str, tuple[object, ...]]] = {
+    ReadableStore: {
+        "get": ("a",),
+        "get_partial_values": ([("a", 0, 1)],),
+        "exists": ("a",),
+        "getsize": ("a",),
+    },
+    WritableStore: {
+        "set": ("a", b""),
+        "set_values": ([("a", b"")],),
+        "set_partial_values": ([("a", 0, b"")],),
+        "erase": ("a",),
+        "erase_values": (["a"],),
+        "erase_prefix": ("",),
+    },
+    ListableStore: {"list": (), "list_prefix": ("",), "list_dir": ("",)},
+    ConditionalStore: {"get_versioned": ("a",), "compare_and_set": ("a", b"", None)},
+}
 
 
 class ObjectLaws(Laws):
@@ -80,19 +105,22 @@ class ObjectLaws(Laws):
         assert str(restored) == str(caught.value)
         assert (restored.key, restored.op, restored.store) == ("missing", "get", caught.value.store)
 
+    def test_a_store_refuses_what_it_does_not_claim(self, store: AnyStore) -> None:
+        """Methods of a capability that the store has not are missing, or refuse, whatever for."""
+        for capability, calls in _CALLS.items():
+            if isinstance(store, capability):
+                continue
+            for op, arguments in calls.items():
+                if hasattr(store, op):
+                    with pytest.raises((ReadOnlyError, UnsupportedError)):
+                        getattr(store, op)(*arguments)
+
     def test_a_read_only_store_refuses_writes(self, read_only_store: AnyStore) -> None:
         """Every writing method of a read-only store raises `ReadOnlyError`, a PermissionError."""
         if read_only_store is None:
             pytest.skip("this store has no read-only form")
-        for op, arguments in {
-            "set": ("a", b""),
-            "set_values": ([("a", b"")],),
-            "set_partial_values": ([("a", 0, b"")],),
-            "erase": ("a",),
-            "erase_values": (["a"],),
-            "erase_prefix": ("",),
-            "compare_and_set": ("a", b"", None),
-        }.items():
+        calls = _CALLS[WritableStore] | {"compare_and_set": ("a", b"", None)}
+        for op, arguments in calls.items():
             with pytest.raises(ReadOnlyError) as caught:
                 getattr(read_only_store, op)(*arguments)
             assert isinstance(caught.value, PermissionError)
