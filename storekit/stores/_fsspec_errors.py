@@ -10,7 +10,6 @@ from typing import Any
 
 from storekit.errors import (
     AccessDeniedError,
-    ConflictError,
     ConnectionLostError,
     KeyConflictError,
     KeyNotFoundError,
@@ -44,8 +43,6 @@ _BY_STATUS: dict[int, type[StoreError]] = {
     401: AccessDeniedError,
     403: AccessDeniedError,
     408: TimeoutError,
-    409: ConflictError,
-    412: ConflictError,
     429: RateLimitedError,
     503: RateLimitedError,
 }
@@ -118,6 +115,8 @@ def _kind(error: Exception, writes: bool) -> type[StoreError]:
         return TimeoutError
     if isinstance(error, ConnectionError) or names & _BROKEN:
         return ConnectionLostError
+    if "ResponseParserError" in names:
+        return ServerError
     status = status_of(error)
     if status is not None:
         return _BY_STATUS.get(status) or (ServerError if status >= 500 else StoreError)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from storekit.errors import KeyNotFoundError, StoreError
+from storekit.errors import KeyNotFoundError, ServerError, StoreError
 from storekit.keys import resolve_range
 from storekit.stores._capable import CapableStore
 from storekit.stores._fsspec_errors import is_past_the_end, translate
@@ -56,6 +56,9 @@ class FsspecReads(CapableStore):
             info = fs.info(path)
             if info["type"] != "file" or (self._system.is_http and _leads_to_directory(info)):
                 raise FileNotFoundError(path)
+            if self._system.is_s3 and not info.get("ETag"):
+                text = "the answer has no ETag: it is not that of an object store"
+                raise ServerError(text, store=self, op=op, key=key)
             return info
 
         return self._ask(op, key, ask)
@@ -101,8 +104,10 @@ class FsspecReads(CapableStore):
         return self._ask("get_partial_values", key, ask)
 
     def _read_one(self, key: str, start: int, length: int | None) -> Value | None:
-        """A range in one request; None where the size must be known for it."""
+        """A range in one request; None where the size must be known for it, or to check it."""
         if length == 0 or (start < 0 and length is not None) or start < -_FAR:
+            return None
+        if start > 0 and length is None:
             return None
         end = None if length is None else start + length
         if start > _FAR or (end is not None and end > 1 << 62):
@@ -110,11 +115,15 @@ class FsspecReads(CapableStore):
 
         def ask(fs: Any, path: str) -> Value | None:
             try:
-                return _bytes(fs.cat_file(path, start=start, end=end))
+                value = _bytes(fs.cat_file(path, start=start, end=end))
             except Exception as error:
                 if is_past_the_end(error):
                     return None
                 raise
+            # Whoever ignores ranges sends all there is, which may be less than was asked for.
+            most = -start if length is None else length
+            fits = len(value) <= most if start <= 0 else len(value) == most
+            return value if fits or (start == 0 and length is None) else None
 
         return self._ask("get_partial_values", key, ask)
 

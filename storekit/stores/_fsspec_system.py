@@ -14,6 +14,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
 
+from storekit.stores._fsspec_s3 import is_s3
+
 __all__ = ["System"]
 
 _READ_ONLY = {"http", "https", "reference", "github", "git", "zip", "tar", "libarchive", "data"}
@@ -33,6 +35,8 @@ class System:
         is_memory: Likewise for fsspec's memory.
 
         is_flat: Whether it is of objects: without directories, and with values that appear whole.
+
+        is_s3: Whether it is s3fs, with nothing around it.
 
         is_http: Whether its paths are URLs, whose pages may have links, but are no listings.
 
@@ -58,6 +62,7 @@ class System:
         self.is_local = type(fs) is LocalFileSystem
         self.is_memory = type(fs) is MemoryFileSystem
         self.in_memory = isinstance(inner, MemoryFileSystem)
+        self.is_s3 = is_s3(fs)
         self.is_http = bool(names & _HTTP)
         self.fetches = bool(names & _FETCHING)
         # Whoever writes in one step, and lists without directories, is an object store.

@@ -14,6 +14,7 @@ from storekit.keys import RESERVED, check_key
 from storekit.pool import run
 from storekit.stores._forklock import fork_lock
 from storekit.stores._fsspec_reads import FsspecReads
+from storekit.stores._fsspec_s3 import entries, erase
 from storekit.stores._fsspec_system import System
 from storekit.stores._object_names import key_of, path_of
 from storekit.stores.base import Latency, ListableStore, ReadableStore, WritableStore
@@ -186,17 +187,15 @@ class FsspecStore(FsspecReads):
 
     def _erase_values(self, keys: Sequence[str]) -> None:
         keys = list(dict.fromkeys(keys))
-        bulk = getattr(self._system.fs, "_bulk_delete", None) if self._system.is_flat else None
-        if bulk is None:
+        if not self._system.is_s3:
             work = self._eraser("erase_values")
             workers = 1 if self.latency is not Latency.NETWORK else self._concurrency
             workers = min(len(keys), workers)
             run(keys, work, clock=self.clock, workers=workers, crew=self._concurrency)
             return
-        from fsspec.asyn import sync
 
         def request(fs: Any, _: str, paths: Sequence[str]) -> None:
-            sync(fs.loop, fs._bulk_delete, paths)
+            erase(fs, paths)
 
         for start in range(0, len(keys), _BATCH):
             paths = [self._base + path_of(key) for key in keys[start : start + _BATCH]]
@@ -238,6 +237,8 @@ class FsspecStore(FsspecReads):
 
     def _list_prefix(self, prefix: str) -> list[str]:
         def ask(fs: Any, path: str) -> list[str]:
+            if self._system.is_s3:
+                return self._keys(entries(fs, path, ""), prefix)
             fs.invalidate_cache()
             # A walk through directories would leave out those that it fails to list.
             options = {} if self._system.finds else {"on_error": _raise}
@@ -250,6 +251,8 @@ class FsspecStore(FsspecReads):
 
     def _list_dir(self, prefix: str) -> list[str]:
         def ask(fs: Any, path: str) -> list[str]:
+            if self._system.is_s3:
+                return self._level(entries(fs, path, "/"), prefix)
             fs.invalidate_cache()
             names = []
             for entry in fs.ls(path.rstrip("/") or path, detail=True):
@@ -260,6 +263,15 @@ class FsspecStore(FsspecReads):
             return list(dict.fromkeys(self._ask("list_dir", prefix, ask)))
         except KeyNotFoundError:
             return []
+
+    def _level(self, paths: Iterable[str], prefix: str) -> list[str]:
+        """The keys and prefixes of the entries of one level."""
+        names = []
+        for path in paths:
+            end = "/" if path.endswith("/") else ""
+            keys = self._keys([path.removesuffix("/")], prefix)
+            names += [key + end for key in keys]
+        return names
 
     def _names(self, fs: Any, entry: Any, prefix: str) -> list[str]:
         """The key or prefix of an entry of a directory, if it is one."""
