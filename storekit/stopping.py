@@ -41,9 +41,13 @@ class Stop:
         """Whether the work is to end."""
         return self._is_set or (self._above is not None and self._above.is_set)
 
-    def set(self) -> None:
-        """End the work; the second time does nothing more."""
+    def forbid(self) -> None:
+        """Let no further piece of the work begin; those who wait go on waiting."""
         self._is_set = True
+
+    def set(self) -> None:
+        """End the work."""
+        self.forbid()
         for call in tuple(self._calls):
             call()
 

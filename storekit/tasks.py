@@ -99,6 +99,7 @@ class Task(Future[T]):
                 return
             self._has_begun = True
         try:
+            self._stop.check()
             result = self._stop.run(work)
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
             self._end(None, error)
@@ -134,7 +135,10 @@ def _at_exit() -> None:
     """When Ctrl-C has ended the program, nobody waits for the tasks any more."""
     last = getattr(sys, "last_type", None)
     if last is KeyboardInterrupt and not hasattr(sys, "ps1"):  # there it ended but one statement
-        for task in tuple(_alive):
+        tasks = tuple(_alive)
+        for task in tasks:  # all before the first: its threads would work for the others
+            task._stop.forbid()
+        for task in tasks:
             task.cancel()
 
 
