@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import pytest
 
@@ -16,7 +16,9 @@ from storekit.stores.base import (
     WritableStore,
 )
 
-__all__ = ["AnyStore", "Laws", "need", "run_at_once"]
+__all__ = ["AnyStore", "Laws", "need", "refused", "run_at_once"]
+
+E = TypeVar("E", bound=Exception)
 
 AnyStore: TypeAlias = Any  # with the methods of whatever capabilities it has
 
@@ -58,6 +60,15 @@ def need(store: Store, *capabilities: type) -> None:
     for capability in capabilities:
         if not isinstance(store, capability):
             pytest.skip(f"this store cannot {_VERBS[capability]}")
+
+
+def refused(kind: type[E], what: object, call: Callable[[], object]) -> E:
+    """The error of a call; a failure that shows what was not refused, if there is none."""
+    try:
+        call()
+    except kind as error:
+        return error
+    pytest.fail(f"{what!r:.80} was not refused by {kind.__name__}")
 
 
 def run_at_once(*tasks: Callable[[], object]) -> None:

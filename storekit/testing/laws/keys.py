@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from storekit.errors import InvalidKeyError, KeyConflictError
 from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
-from storekit.testing.laws.common import AnyStore, Laws, need
+from storekit.testing.laws.common import AnyStore, Laws, need, refused
 
 __all__ = ["INVALID_KEYS", "INVALID_PREFIXES", "VALID_KEYS", "KeyLaws"]
 
@@ -108,40 +109,38 @@ class KeyLaws(Laws):
         assert not store.exists("k\u0065Y")
         assert not store.exists("a/b")
 
-    @pytest.mark.parametrize("key", INVALID_KEYS, ids=lambda key: ascii(key)[:30])
-    def test_an_invalid_key_is_refused(self, store: AnyStore, key: Any) -> None:
+    def test_invalid_keys_are_refused(self, store: AnyStore) -> None:
         """Every method refuses what cannot be a key with `InvalidKeyError`, a ValueError."""
-        calls: list[Callable[[], object]] = []
+        calls: list[Callable[[Any], object]] = []
         if isinstance(store, ReadableStore):
-            calls += [lambda: store.get(key), lambda: store.exists(key), lambda: store.getsize(key)]
-            calls += [lambda: store.get_partial_values([("a", 0, 1), (key, 0, 1)])]
+            calls += [store.get, store.exists, store.getsize]
+            calls += [lambda key: store.get_partial_values([("a", 0, 1), (key, 0, 1)])]
         if isinstance(store, WritableStore):
-            calls += [lambda: store.set(key, b""), lambda: store.erase(key)]
-            calls += [lambda: store.erase_values(["a", key])]
-            calls += [lambda: store.set_partial_values([("a", 0, b"x"), (key, 0, b"")])]
+            calls += [lambda key: store.set(key, b""), store.erase]
+            calls += [lambda key: store.erase_values(["a", key])]
+            calls += [lambda key: store.set_partial_values([("a", 0, b"x"), (key, 0, b"")])]
             store.set("a", b"here")
         if isinstance(store, ConditionalStore):
-            calls += [lambda: store.get_versioned(key)]
-            calls += [lambda: store.compare_and_set(key, b"", None)]
-            calls += [lambda: store.compare_and_set(key, None, None)]
-        for call in calls:
-            with pytest.raises(InvalidKeyError) as caught:
-                call()
-            assert isinstance(caught.value, ValueError)
+            calls += [store.get_versioned]
+            calls += [lambda key: store.compare_and_set(key, b"", None)]
+            calls += [lambda key: store.compare_and_set(key, None, None)]
+        for key in INVALID_KEYS:
+            for call in calls:
+                error = refused(InvalidKeyError, key, partial(call, key))
+                assert isinstance(error, ValueError)
         need(store, ReadableStore, WritableStore)
         assert bytes(store.get("a")) == b"here"
 
-    @pytest.mark.parametrize("prefix", INVALID_PREFIXES, ids=lambda prefix: ascii(prefix)[:30])
-    def test_an_invalid_prefix_is_refused(self, store: AnyStore, prefix: Any) -> None:
+    def test_invalid_prefixes_are_refused(self, store: AnyStore) -> None:
         """Every method refuses what cannot be a prefix with `InvalidKeyError`."""
         calls: list[Callable[[Any], object]] = []
         if isinstance(store, ListableStore):
             calls += [store.list_prefix, store.list_dir]
         if isinstance(store, WritableStore):
             calls += [store.erase_prefix]
-        for call in calls:
-            with pytest.raises(InvalidKeyError):
-                call(prefix)
+        for prefix in INVALID_PREFIXES:
+            for call in calls:
+                refused(InvalidKeyError, prefix, partial(call, prefix))
 
     @pytest.mark.parametrize(
         ("first", "second"), [("a", "a/b"), ("a", "a/b/c"), ("x/a", "x/a/b"), ("a/b", "a/b/c/d")]
@@ -167,13 +166,14 @@ class KeyLaws(Laws):
     def test_a_flat_store_tells_a_key_from_its_prefix(self, store: AnyStore) -> None:
         """Where a key may be the prefix of another, each is read, listed and erased as itself."""
         need(store, ReadableStore, WritableStore)
+        lists = isinstance(store, ListableStore)
         if not self.flat:
             pytest.skip("this store refuses one of the two")
         for key in ("a", "a/b"):
             store.set(key, key.encode())
         assert [bytes(store.get(key)) for key in ("a", "a/b")] == [b"a", b"a/b"]
         assert [store.getsize(key) for key in ("a", "a/b")] == [1, 3]
-        if isinstance(store, ListableStore):
+        if lists:
             assert store.list() == ["a", "a/b"]
             assert store.list_dir("") == ["a", "a/"]
             assert store.list_prefix("a/") == store.list_dir("a/") == ["a/b"]
