@@ -143,7 +143,7 @@ class CParams:
         if isinstance(value, cls):
             return value
         given: Any = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
-        if given is not value and "codec" not in given:
+        if not isinstance(value, Mapping) and "codec" not in given:
             raise _refused("cparams", "a CParams, a mapping of settings or None", value)
         known, settings = {field.name for field in fields(cls)}, {}
         for key, item in given.items():

@@ -18,6 +18,7 @@ from storekit.errors import CodecError, CorruptFrameError
 from storekit.frames.b2nd import B2ND, B2ndMeta, parse_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, MAX_CHUNK, decompress_into
 from storekit.frames.grid import BlockGrid
+from storekit.frames.index import parse_offsets
 from storekit.frames.layout import (
     MIN_HEADER,
     NANS,
@@ -68,7 +69,7 @@ def read_frame(data: Value, shape: Shape, dtype: DType) -> AnyArray:
         return out
     grid = _grid(header, meta, out.dtype)
     counts = [-(-n // c) for n, c in zip(shape, meta.chunks, strict=True)]
-    offsets = _offsets(index, prod(counts))
+    offsets = parse_offsets(index, prod(counts)).tolist()
     chunks = memoryview(data)[header.header_len :][: header.cbytes]
     buffer = np.empty(grid.nbytes, np.uint8)
     for offset, place in zip(offsets, product(*map(range, counts)), strict=True):
@@ -123,19 +124,6 @@ def _grid(header: FrameHeader, meta: B2ndMeta, dtype: DType) -> BlockGrid:
     if grid.nbytes > min(room, MAX_CHUNK):
         raise CorruptFrameError(f"chunks of {grid.nbytes} bytes in an array of shape {meta.shape}")
     return grid
-
-
-def _offsets(index: memoryview, count: int) -> list[int]:
-    """Where the chunks begin, from an index of as many as there must be."""
-    if len(index) < BLOSC2_HEADER:
-        raise CorruptFrameError("the frame has no index")
-    size = int.from_bytes(index[12:16], "little")
-    offsets = np.empty(count, "<i8")
-    try:
-        decompress_into(index[:size], offsets.view(np.uint8).data)
-    except CodecError as error:
-        raise CorruptFrameError(f"the index is damaged: {error.reason}") from error
-    return offsets.tolist()
 
 
 def _decode_chunk(chunks: memoryview, offset: int, typesize: int, out: AnyArray) -> None:
