@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
-from benchmarks.adapters import Handle, UnsupportedError
+from benchmarks.adapters import Handle
 from benchmarks.adapters.base import Shape
 from benchmarks.layout import Layout
 from benchmarks.remote.place import Place
 
-__all__ = ["Client", "load"]
+__all__ = ["Client", "Opener", "load"]
+
+Opener: TypeAlias = Callable[[Sequence[str]], dict[str, Shape]]
+"""Opens the arrays of these names, and says which shapes they have."""
 
 
 class Client(ABC):
@@ -31,11 +34,9 @@ class Client(ABC):
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         """Open an array for reading, by connections of its own as far as the library lets us."""
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
-        """Open a group, and of its arrays those named, as many at once as the library can."""
-        raise UnsupportedError
+    @abstractmethod
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
+        """Open a group; its arrays are then opened as many at once as the library can."""
 
 
 _MODULES = {

@@ -20,7 +20,7 @@ from benchmarks.adapters.base import Shape
 from benchmarks.adapters.plan import bounds, plan, split
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout
-from benchmarks.remote.client import Client
+from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import Place
 
 __all__ = ["CLIENTS"]
@@ -144,16 +144,18 @@ class _Limit(Client):
         fetcher.fetch([place.path(f"{path}/zarr.json")])
         return _Array(fetcher, place.path(path), layout)
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
         fetcher = self._kind(place)
-        if consolidated:
-            (root,) = fetcher.fetch([place.path(f"{path}/zarr.json")])
-            documents = json.loads(root)["consolidated_metadata"]["metadata"]
-            return {name: tuple(documents[name]["shape"]) for name in names}
-        values = fetcher.fetch([place.path(f"{path}/{name}/zarr.json") for name in names])
-        return {n: tuple(json.loads(v)["shape"]) for n, v in zip(names, values, strict=True)}
+        (root,) = fetcher.fetch([place.path(f"{path}/zarr.json")])
+
+        def opener(names: Sequence[str]) -> dict[str, Shape]:
+            if consolidated:
+                documents = json.loads(root)["consolidated_metadata"]["metadata"]
+                return {name: tuple(documents[name]["shape"]) for name in names}
+            values = fetcher.fetch([place.path(f"{path}/{name}/zarr.json") for name in names])
+            return {n: tuple(json.loads(v)["shape"]) for n, v in zip(names, values, strict=True)}
+
+        return opener
 
 
 CLIENTS = [_Limit("limit, threads", _Threads), _Limit("limit, loop", _Loop)]

@@ -67,6 +67,7 @@ def serving(folder: Path, latency: float) -> Iterator[Place]:
         assert process.stdout is not None
         place = Place(folder, int(process.stdout.readline()))
         try:
+            place.counts()  # by a connection that is made now
             yield place
         finally:
             place.close()

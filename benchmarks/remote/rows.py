@@ -15,7 +15,7 @@ from benchmarks.adapters.limit import Limit
 from benchmarks.data import Array, field
 from benchmarks.env import Env
 from benchmarks.layout import Layout, group_document, write_json
-from benchmarks.remote.client import Client
+from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import Place
 from benchmarks.workloads.base import Trial, expect
 from benchmarks.workloads.parts import in_flight, one_by_one, windows
@@ -57,7 +57,7 @@ FULL = RemoteSizes(
     chunk=128,
     one_by_one=4,
     in_flight=32,
-    share=0.8,
+    share=0.5,
     rounds=5,
 )
 QUICK = RemoteSizes(
@@ -139,9 +139,13 @@ def _group(env: Env, wanted: Members, consolidated: bool) -> Path:
 def _open(consolidated: bool, sizes: RemoteSizes, env: Env, place: Place, client: Client) -> Trial:
     wanted = members(sizes.arrays)
     path = place.key_of(_group(env, wanted, consolidated))
+
+    def group() -> Opener:
+        return client.group(place, path, consolidated=consolidated)
+
     return Trial(
-        setup=lambda: None,
-        run=lambda _: client.open_members(place, path, list(wanted), consolidated=consolidated),
+        setup=lambda: None if consolidated else group(),
+        run=lambda opener: (opener or group())(list(wanted)),
         check=lambda found: expect_members(found, wanted),
     )
 
@@ -149,8 +153,8 @@ def _open(consolidated: bool, sizes: RemoteSizes, env: Env, place: Place, client
 ROWS = [
     RemoteRow("read all chunks of 64 KiB", partial(_whole, False)),
     RemoteRow("read all chunks of 64 KiB, by connections that are there", partial(_whole, True)),
-    RemoteRow("open the arrays of a group", partial(_open, False)),
-    RemoteRow("open the arrays of a consolidated group", partial(_open, True)),
+    RemoteRow("open the arrays of an open group", partial(_open, False)),
+    RemoteRow("open a consolidated group and its arrays", partial(_open, True)),
     RemoteRow("32^3 windows of shards, one by one", partial(_windows, _shards, one_by_one)),
     RemoteRow("32^3 windows of shards, in flight", partial(_windows, _shards, in_flight)),
     RemoteRow("32^3 windows of large chunks, one by one", partial(_windows, _frames, one_by_one)),

@@ -9,7 +9,7 @@ from benchmarks.adapters import Handle
 from benchmarks.adapters.base import Shape
 from benchmarks.adapters.storekit import StorekitHandle
 from benchmarks.layout import Layout
-from benchmarks.remote.client import Client
+from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import BUCKET, Place
 
 __all__ = ["CLIENTS"]
@@ -25,11 +25,14 @@ class _Storekit(Client):
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         return StorekitHandle(sk.open_zarr(self._connect(place), path))
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
-        nodes = sk.open_zarr(self._connect(place), path).get_nodes(names)
-        return {name: node.shape for name, node in zip(names, nodes, strict=True)}
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
+        group = sk.open_zarr(self._connect(place), path)
+
+        def opener(names: Sequence[str]) -> dict[str, Shape]:
+            nodes = group.get_nodes(names)
+            return {name: node.shape for name, node in zip(names, nodes, strict=True)}
+
+        return opener
 
 
 def _http(place: Place) -> sk.ReadableStore:

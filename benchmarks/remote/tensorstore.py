@@ -11,7 +11,7 @@ from benchmarks.adapters import Handle, UnsupportedError
 from benchmarks.adapters.base import Shape
 from benchmarks.adapters.tensorstore import TensorStoreHandle
 from benchmarks.layout import Layout
-from benchmarks.remote.client import Client
+from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import Place
 
 __all__ = ["CLIENTS"]
@@ -32,14 +32,16 @@ class _TensorStore(Client):
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         return TensorStoreHandle(self._opened(ts.Context(self._settings), place, path).result())
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
         if consolidated:
             raise UnsupportedError
         context = ts.Context(self._settings)
-        futures = {name: self._opened(context, place, f"{path}/{name}") for name in names}
-        return {name: tuple(future.result().shape) for name, future in futures.items()}
+
+        def opener(names: Sequence[str]) -> dict[str, Shape]:
+            futures = {name: self._opened(context, place, f"{path}/{name}") for name in names}
+            return {name: tuple(future.result().shape) for name, future in futures.items()}
+
+        return opener
 
 
 CLIENTS = [

@@ -17,7 +17,7 @@ from benchmarks.adapters.base import Shape
 from benchmarks.adapters.zarr_python import ZarrHandle
 from benchmarks.data import Array
 from benchmarks.layout import Layout
-from benchmarks.remote.client import Client
+from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import BUCKET, Place
 
 __all__ = ["CLIENTS"]
@@ -46,11 +46,9 @@ class _ZarrPython(Client):
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         return ZarrHandle(zarr.open_array(self._connect(place), path=path, mode="r"))
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
         group = zarr.open_group(self._connect(place), path=path, mode="r")
-        return {name: group[name].shape for name in names}
+        return lambda names: {name: group[name].shape for name in names}
 
 
 class _Tuned(_ZarrPython):
@@ -59,18 +57,19 @@ class _Tuned(_ZarrPython):
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         return _TunedHandle(zarr.open_array(self._connect(place), path=path, mode="r"))
 
-    def open_members(
-        self, place: Place, path: str, names: Sequence[str], *, consolidated: bool
-    ) -> dict[str, Shape]:
-        store = self._connect(place)
+    def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
+        where = zarr.storage.StorePath(self._connect(place), path)
+        group: Any = zarr.core.sync.sync(zarr.AsyncGroup.open(where))
 
-        async def gather() -> list[Any]:
-            group = await zarr.AsyncGroup.open(store=zarr.storage.StorePath(store, path))
+        async def gather(names: Sequence[str]) -> list[Any]:
             return await asyncio.gather(*(group.getitem(name) for name in names))
 
-        with zarr.config.set({"async.concurrency": _MANY}):
-            arrays = zarr.core.sync.sync(gather())
-        return {name: array.shape for name, array in zip(names, arrays, strict=True)}
+        def opener(names: Sequence[str]) -> dict[str, Shape]:
+            with zarr.config.set({"async.concurrency": _MANY}):
+                arrays = zarr.core.sync.sync(gather(names))
+            return {name: array.shape for name, array in zip(names, arrays, strict=True)}
+
+        return opener
 
 
 def _s3(place: Place) -> Any:
