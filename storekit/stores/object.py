@@ -42,8 +42,10 @@ class ObjectStore(ObjectReads):
     To tell equal values apart, whose ETag is the same in S3, each object written gets an attribute
     ``storekit`` (in S3 the header ``x-amz-meta-storekit``). Objects of others need none.
 
-    obstore repeats requests that fail on the way: 10 times within 3 minutes if ``retry_config``
-    says nothing else. A `RetryStore` around it comes on top of that. ``Retry-After`` is not told.
+    obstore repeats requests that fail on the way, up to 10 times; what fails 45 seconds after the
+    first attempt is not repeated. A connection may take 10 seconds to be made, each piece of an
+    answer 30, a whole request 10 minutes. ``retry_config`` and ``client_options`` say otherwise. A
+    `RetryStore` around it comes on top of that. ``Retry-After`` is not told.
 
     A missing bucket or container is a `StoreError`. Control characters in keys are stored as rclone
     stores them: by the symbols that Unicode has for them.

@@ -117,7 +117,7 @@ def server() -> Iterator[BadS3]:
         yield server
 
 
-def opened(server: BadS3, retries: int = 1, timeout: str = "60s") -> Any:
+def opened(server: BadS3, retries: int = 4, timeout: str = "60s") -> Any:
     """A store that waits little between attempts."""
     store = ObjectStore(
         "s3://bucket",
@@ -135,7 +135,7 @@ def opened(server: BadS3, retries: int = 1, timeout: str = "60s") -> Any:
 
 @pytest.fixture
 def store(server: BadS3) -> Any:
-    """A store that tries twice, and waits for long."""
+    """A store that tries some times, and waits for long."""
     return opened(server)
 
 
