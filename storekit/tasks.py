@@ -44,13 +44,16 @@ class Task(Future[T]):
 
     def start(self, executor: Executor, work: Callable[[], T]) -> None:
         """Let an executor do the work, for the result of this future."""
+        # What the executor keeps of its call is empty when the task has ended. Else an error, its
+        # traceback, the executor's frame and this future keep each other alive.
+        box = [self]
         _alive.add(self)
         try:
-            performed = executor.submit(self._perform, work)
+            performed = executor.submit(_perform, box, work)
         except BaseException:  # no more threads to be had; Ctrl-C
             _alive.discard(self)
             raise
-        performed.add_done_callback(partial(_performed, self))
+        performed.add_done_callback(partial(_performed, box))
 
     def cancel(self) -> bool:
         """
@@ -93,19 +96,10 @@ class Task(Future[T]):
         if not isinstance(error, Exception) and not self.done():  # done: it is the task's own
             self.cancel()
 
-    def _perform(self, work: Callable[[], T]) -> None:
+    def _begin(self) -> bool:
         with self._lock:
-            if self._is_unwanted:
-                return
-            self._has_begun = True
-        try:
-            self._stop.check()
-            result = self._stop.run(work)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
-            self._end(None, error)
-            del self  # else the error, its traceback and this frame keep each other alive
-        else:
-            self._end(result)
+            self._has_begun = not self._is_unwanted
+        return self._has_begun
 
     def _end(self, result: Any, error: BaseException | None = None) -> None:
         with self._lock:
@@ -124,10 +118,24 @@ class Task(Future[T]):
         self.set_running_or_notify_cancel()
 
 
-def _performed(task: Task[Any], performed: Future[None]) -> None:
-    _alive.discard(task)
+def _perform(box: list[Task[T]], work: Callable[[], T]) -> None:
+    task = box[0]
+    try:
+        if task._begin():
+            task._stop.check()
+            task._end(task._stop.run(work))
+    except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+        task._end(None, error)
+    finally:
+        _alive.discard(task)
+        box.clear()
+        del task
+
+
+def _performed(box: list[Task[Any]], performed: Future[None]) -> None:
     error = performed.exception()
-    if error is not None:  # a simulation that has failed, and does no further task
+    for task in tuple(box) if error is not None else ():  # a simulation has failed
+        _alive.discard(task)
         task._end(None, error)
 
 

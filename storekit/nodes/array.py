@@ -67,7 +67,7 @@ class Indexer:
         return self._array._get_future(self._resolve, selection, out)
 
     def write_future(self, values: Any, selection: Any = ...) -> Future[None]:
-        """As `write`, in another thread."""
+        """As `Array.write_future`."""
         return self._array._submit(self.write, values, selection)
 
 
@@ -239,7 +239,8 @@ class Array(Node):
         to wake another (a small chunk or two, from memory or a disk).
 
         With asyncio, await ``asyncio.wrap_future(...)``. Errors are those of `read`, and come with
-        the result.
+        the result. A future that is cancelled reads no further chunk, and is done when those that
+        it has begun are.
         """
         return self._get_future(select, selection, out)
 
@@ -262,7 +263,12 @@ class Array(Node):
         self._set(select(selection, self.shape), values)
 
     def write_future(self, values: Any, selection: Any = ...) -> Future[None]:
-        """Write values in another thread; they must not change until it is done."""
+        """
+        Write values in another thread; they must not change until it is done.
+
+        A future that is cancelled in the midst of it writes no further chunk. Each chunk is then
+        written or as it was, never half of it. When the future is done nothing is written any more.
+        """
         return self._submit(self.write, values, selection)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:

@@ -289,7 +289,11 @@ class ZarrArray(ZarrNode, Array):
     def set_chunk_future(
         self, data: Any, index: int | Sequence[int], check_empty: bool = True
     ) -> Future[None]:
-        """Write one chunk in another thread; the data must not change until it is done."""
+        """
+        Write one chunk in another thread; the data must not change until it is done.
+
+        Cancelled in the midst of it, the chunk is written or as it was, never half of it.
+        """
         return self._submit(self.set_chunk, data, index, check_empty)
 
     def _chunk_selection(self, index: int | Sequence[int]) -> Selection:
