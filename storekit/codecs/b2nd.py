@@ -14,27 +14,25 @@ Source: C-Blosc2, README_B2ND_FORMAT.rst.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import prod
 from typing import Self
 
 import numpy as np
 
 from storekit.codecs.base import ArrayBytesCodec, check_keys
+from storekit.codecs.blocks import BlockCoder, fits
 from storekit.codecs.blosc import blosc_rate
 from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.config import get_choice, get_int, get_shape
-from storekit.codecs.scratch import borrow, give_back
 from storekit.codecs.spec import ChunkSpec
-from storekit.errors import CodecError, MetadataError
-from storekit.frames.b2nd import MAX_NDIM
-from storekit.frames.chunk import MAX_CHUNK, backend, unchecked_decompress_into
-from storekit.frames.grid import BlockGrid, Picked, default_blocks
+from storekit.errors import MetadataError
+from storekit.frames.grid import default_blocks
 from storekit.frames.head import Head
 from storekit.frames.read import read_frame
 from storekit.frames.sealed import SealedFrames
 from storekit.selection.part import Part, take
-from storekit.typing import JSON, AnyArray, Fetch, Shape, Value
+from storekit.typing import JSON, AnyArray, Shape, Value
 
 __all__ = ["CNAMES", "SHUFFLES", "B2ndCodec", "FrameCoder"]
 
@@ -43,7 +41,6 @@ _NAMES = {number: name for name, number in CNAMES.items()}
 SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 
 MAX_BLOCKS = 1 << 16
-FIRST_READ = 4096
 
 
 class B2ndCodec(ArrayBytesCodec):
@@ -107,7 +104,7 @@ class B2ndCodec(ArrayBytesCodec):
         return FrameCoder(spec, codec.blocks or (), CNAMES[self.cname], self.clevel, filter_id)
 
 
-class FrameCoder(ChunkCoder):
+class FrameCoder(BlockCoder):
     """
     The coder of one frame a chunk.
 
@@ -126,19 +123,14 @@ class FrameCoder(ChunkCoder):
         MetadataError: If such chunks cannot be stored so.
     """
 
-    ranges = True
-
     def __init__(
         self, spec: ChunkSpec, blocks: Shape, codec: int, clevel: int, filter_id: int
     ) -> None:
-        self.spec = spec
         _check(spec, blocks)
-        self._grid = BlockGrid(spec.shape, blocks, spec.dtype)
-        if self._grid.nbytes > MAX_CHUNK:
-            raise MetadataError(f"a chunk of {self._grid.nbytes} bytes is too large for blosc2")
+        super().__init__(spec, blocks)
         self._frames = SealedFrames(self._grid, codec, clevel, filter_id)
+        self._head_size = self._frames.head_size
         self.rate = blosc_rate(_NAMES[codec])
-        self._buffers = spec.dtype.kind in "?biufc"
         self._settings = {
             "codec": codec,
             "clevel": clevel,
@@ -150,21 +142,12 @@ class FrameCoder(ChunkCoder):
 
     def encode(self, chunk: AnyArray) -> Value:
         """The frame of a chunk."""
-        if chunk.shape != self.spec.shape:
-            raise CodecError(f"expected a chunk of shape {self.spec.shape}, found {chunk.shape}")
-        content = self._memory(self._grid.pack(chunk))
-        return self._frames.seal(backend().compress2(content, **self._settings))
+        return self._frames.seal(self._compress(chunk, self._settings))
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """Decode a chunk, or the blocks that a part of it needs."""
-        picked = None if part is None else self._grid.pick(part)
-        if picked is not None:
-            head = self._frames.head(data)
-            if head is not None:
-                view = memoryview(data)
-                pieces = [view[a:b] for a, b in head.ranges(picked.numbers)]
-                self._decode_blocks(head, pieces, out, picked)
-                return
+        if self._decode_part(data, out, part):
+            return
         chunk = self._frames.chunk(data)
         if chunk is not None:
             self._decode_whole(chunk, out, part)
@@ -174,62 +157,13 @@ class FrameCoder(ChunkCoder):
             array = read_frame(data, self.spec.shape, self.spec.dtype)
             out[...] = array if part is None else take(array, part)
 
-    def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
-        """Read the head of a frame, then the blocks that a part needs."""
-        picked = self._grid.pick(part)
-        if picked is None:
-            self.decode_into(fetch([(0, None)])[0], out, part)
-            return
-        size = max(FIRST_READ, self._frames.head_size)
-        first = fetch([(0, size)])[0]
-        if len(first) < size:  # that was all of it
-            self.decode_into(first, out, part)
-            return
-        head = self._frames.head(first)
-        if head is None:
-            self.decode_into(fetch([(0, None)])[0], out, part)
-        else:
-            ranges = [(a, b - a) for a, b in head.ranges(picked.numbers)]
-            self._decode_blocks(head, fetch(ranges), out, picked)
-
-    def _memory(self, array: AnyArray) -> AnyArray:
-        """The array, or its bytes if its type is one that has no buffers."""
-        return array if self._buffers else array.reshape(-1).view(np.uint8)
-
-    def _decode_whole(self, chunk: AnyArray, out: AnyArray, part: Part | None) -> None:
-        grid = self._grid
-        if part is None and grid.exact and out.flags.carray and out.dtype == grid.dtype:
-            unchecked_decompress_into(chunk, self._memory(out))
-            return
-        buffer = borrow(grid.nbytes)
-        unchecked_decompress_into(chunk, buffer)
-        array = grid.unpack(buffer)
-        out[...] = array if part is None else take(array, part)
-        give_back(buffer)
-
-    def _decode_blocks(
-        self, head: Head, pieces: Sequence[Value], out: AnyArray, picked: Picked
-    ) -> None:
-        """Decode some blocks of a chunk, given the bytes of each run of them."""
-        if not picked.numbers:
-            return
-        excerpt = head.excerpt(picked.numbers, pieces)
-        buffer = borrow(len(picked.numbers) * self._grid.blocksize)
-        if head.memcpyed:
-            buffer[:] = np.frombuffer(excerpt, np.uint8)
-        else:
-            unchecked_decompress_into(excerpt, buffer)
-        out[...] = take(self._grid.unpack(buffer, picked.counts), picked.part)
-        give_back(buffer)
+    def _head(self, data: Value) -> Head | None:
+        return self._frames.head(data)
 
 
 def _check(spec: ChunkSpec, blocks: Shape) -> None:
-    if spec.variable or not spec.dtype.itemsize or str(spec.dtype).startswith("{"):
-        raise MetadataError(f"cannot store elements of type {spec.dtype}")
-    if len(spec.shape) > MAX_NDIM:
-        raise MetadataError(f"cannot store chunks of more than {MAX_NDIM} dimensions")
-    fits = len(blocks) == len(spec.shape) and all(map(int.__le__, blocks, spec.shape))
-    if not fits or prod(-(-n // b) for n, b in zip(spec.shape, blocks, strict=True)) > MAX_BLOCKS:
+    pairs = zip(spec.shape, blocks, strict=True)
+    if not fits(spec.shape, blocks) or prod(-(-n // b) for n, b in pairs) > MAX_BLOCKS:
         raise MetadataError(
             field="configuration.blocks",
             expected=f"a shape within {spec.shape}, in at most {MAX_BLOCKS} blocks",

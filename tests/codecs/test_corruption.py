@@ -106,7 +106,7 @@ def test_blocks_are_checked_one_by_one(chunk: AnyArray, whole: bool) -> None:
 
 def test_cut_while_reading_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame that is cut off is noticed by readers of parts that need what is missing."""
-    monkeypatch.setattr("storekit.codecs.b2nd.FIRST_READ", 0)
+    monkeypatch.setattr("storekit.codecs.blocks.FIRST_READ", 0)
     chunk = random_chunk(np.dtype("f8"), (40, 6))
     coder, data = encoded([configured("storekit.b2nd", blocks=[2, 6])], chunk)
     out = np.empty((2, 2))

@@ -1,0 +1,89 @@
+"""
+The chunks of a `storekit.frames` array: blosc2 chunks as they are in its frame.
+
+storekit writes them with checksums (see `storekit.frames.chunkseal`); those of others are read as
+well, by blocks or as a whole.
+
+Source: C-Blosc2, README_CHUNK_FORMAT.rst.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from storekit.codecs.blocks import BlockCoder, fits
+from storekit.codecs.blosc import blosc_rate
+from storekit.codecs.spec import ChunkSpec
+from storekit.errors import MetadataError
+from storekit.frames.chunkseal import head_size, read_head, repeated, seal_chunk, verify_chunk
+from storekit.frames.head import Head
+from storekit.frames.params import Codec, CParams
+from storekit.selection.part import Part
+from storekit.typing import AnyArray, Shape, Value
+
+__all__ = ["FrameChunkCoder"]
+
+MAX_TYPESIZE = 255
+"""Larger elements are bytes to blosc2."""
+
+_RATES: dict[int, str] = {Codec.ZLIB: "zlib", Codec.ZSTD: "zstd"}
+
+
+class FrameChunkCoder(BlockCoder):
+    """
+    The coder of the chunks of a frame.
+
+    Args:
+        spec: The chunks.
+
+        blocks: The shape of their blocks, as long in each axis as the chunks at most.
+
+        cparams: How they are compressed. Reading does not depend on it.
+
+    Raises:
+        MetadataError: If blosc2 does not take such chunks.
+    """
+
+    def __init__(self, spec: ChunkSpec, blocks: Shape, cparams: CParams) -> None:
+        if not fits(spec.shape, blocks):
+            raise MetadataError(
+                field="blocks", expected=f"a shape within {spec.shape}", found=list(blocks)
+            )
+        super().__init__(spec, blocks)
+        self.blocks, self.cparams = blocks, cparams
+        self._head_size = head_size(self._grid.nblocks)
+        self.rate = blosc_rate(_RATES.get(cparams.codec, ""))
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        # Not before something is written: what cannot be written may well be read.
+        itemsize = self.spec.dtype.itemsize
+        typesize = itemsize if itemsize <= MAX_TYPESIZE else 1
+        return self.cparams.compress_args(typesize, self._grid.blocksize)
+
+    def encode(self, chunk: AnyArray) -> Value:
+        """
+        The chunk with checksums; 32 bytes that say so if all of it is zero.
+
+        Raises:
+            CodecError: If the compressor or a filter is a plugin.
+
+            MetadataError: If the filters do not fit the elements.
+        """
+        return seal_chunk(self._compress(chunk, self._settings))
+
+    def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
+        """Decode a chunk, or the blocks that a part of it needs."""
+        if self._decode_part(data, out, part):
+            return
+        grid = self._grid
+        element = repeated(data, grid.nbytes, grid.dtype)
+        if element is not None:
+            out[...] = element
+            return
+        verify_chunk(data, grid.nbytes, grid.blocksize)
+        self._decode_whole(data, out, part)
+
+    def _head(self, data: Value) -> Head | None:
+        return read_head(data, self._grid.nbytes, self._grid.blocksize)
