@@ -283,16 +283,20 @@ def test_a_write_that_stalls_is_late(site: Site, kind: str, write: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["s3"])
-@pytest.mark.parametrize("behaviour", [bad.empty, bad.refuse_keys, bad.broken_xml, raw.cut_short])
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [(bad.empty, OTHER), (bad.refuse_keys, DENIED), (bad.broken_xml, BAD), (raw.cut_short, LOST)],
+)
 @pytest.mark.parametrize("write", ["erase_values", "erase_prefix"])
 def test_keys_that_may_have_stayed_are_an_error(
-    site: Site, kind: str, write: str, behaviour: Behaviour
+    site: Site, kind: str, write: str, behaviour: Behaviour, error: type[StoreError]
 ) -> None:
     """A server that refuses to erase single keys, or does not say that they are gone, is not taken
     to have erased them."""
     site.server.misbehave(behaviour, float("inf"), *CHANGES)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError) as caught:
         WRITES[write][0](site.open())
+    assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("kind", ["s3"])
