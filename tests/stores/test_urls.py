@@ -174,7 +174,7 @@ def test_schemes_are_registered() -> None:
 @pytest.mark.parametrize("url", [3, None, b"/tmp"])
 def test_what_is_no_url_is_refused(url: Any) -> None:
     """Numbers, bytes and nothing are TypeErrors."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"must be a str|expected str"):
         open_store(url)
 
 

@@ -324,6 +324,21 @@ class TestObjects:
             with pytest.raises(CorruptArchiveError, match="damaged"):
                 store.get(key)
 
+    def test_an_archive_that_becomes_shorter_is_noticed(self, path: Path) -> None:
+        """When an archive is cut off while it is open, no part of a value comes back shorter."""
+        make(path, {"a": bytes(range(250)) * 4})
+        whole = path.read_bytes()
+        inner = MemoryStore({"a.zip": whole})
+        fresh = [ZipStore(path), ZipStore.over(inner, "a.zip")]
+        used = [ZipStore(path), ZipStore.over(inner, "a.zip")]
+        for store in used:
+            assert bytes(store.get_partial_values([("a", 260, 2)])[0]) == b"\n\x0b"
+        inner.set("a.zip", whole[:500])
+        os.truncate(path, 500)
+        for store in (*fresh, *used):
+            with pytest.raises(CorruptArchiveError, match="ends within the member"):
+                store.get_partial_values([("a", 260, 300)])
+
     def test_a_store_stays_on_its_file(self, path: Path) -> None:
         """A store that is read does not notice that its file is replaced, or removed."""
         make(path, {"a": b"1"})
