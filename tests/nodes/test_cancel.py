@@ -192,7 +192,8 @@ def test_an_attempt_that_fails_is_not_followed_by_another(clock: VirtualClock) -
         raise ServerError("busy", store=memory, op=call.op, key=call.keys[0])
 
     store = Watched(memory, fail_later)
-    array = array_of(memory, RetryStore(SlowStore(store, base_delay=1, clock=clock)))
+    slow, events = SlowStore(store, base_delay=1, clock=clock), []
+    array = array_of(memory, RetryStore(slow, on_retry=events.append))
     begin = clock.now()
     future = array.read_future()
     clock.sleep(1.5)
@@ -200,6 +201,7 @@ def test_an_attempt_that_fails_is_not_followed_by_another(clock: VirtualClock) -
     assert isinstance(_error(future), CancelledError)
     assert clock.now() == begin + 2
     assert len(store.calls) == array.nchunks
+    assert not events
 
 
 def test_the_first_error_ends_the_attempts_of_others(clock: VirtualClock) -> None:
