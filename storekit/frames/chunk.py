@@ -27,6 +27,7 @@ __all__ = [
     "backend",
     "check_chunk",
     "decompress_into",
+    "special_chunk",
 ]
 
 BLOSC1_HEADER = 16
@@ -37,7 +38,7 @@ MAX_CHUNK = (1 << 31) - 1 - BLOSC2_HEADER
 SHUFFLED, MEMCPYED, BITSHUFFLED = 0x1, 0x2, 0x4
 EXTENDED = SHUFFLED | BITSHUFFLED  # no Blosc1 buffer is shuffled both ways
 DICT, LAZY = 0x1, 0x8
-ZEROS = 1
+ZEROS, NANS = 1, 2
 
 LAST_VERSION = 5
 CODECS = {0: "blosclz", 1: "lz4", 3: "zlib", 4: "zstd"}
@@ -142,6 +143,12 @@ def parse_chunk(data: Value) -> ChunkHeader:
     if flags >> 5 not in CODECS and not special and not flags & MEMCPYED:
         raise CodecError(f"unknown compressor {flags >> 5}")
     return header
+
+
+def special_chunk(typesize: int, nbytes: int, blocksize: int) -> bytes:
+    """The chunk of nothing but NaN, of which a frame stores no more than that it is one."""
+    head = _BLOSC1.pack(LAST_VERSION, 1, EXTENDED, typesize, nbytes, blocksize, BLOSC2_HEADER)
+    return head + _EXTENSION.pack(*(0,) * 15, NANS << 4)
 
 
 def check_chunk(data: Value, size: int | None) -> ChunkHeader:

@@ -11,8 +11,6 @@ differ, this is what C-Blosc2 does.
 
 from __future__ import annotations
 
-import struct
-
 import numpy as np
 
 from storekit.errors import CodecError, CorruptFrameError
@@ -22,7 +20,7 @@ from storekit.frames.chunk import (
     check_chunk,
     unchecked_decompress_into,
 )
-from storekit.frames.layout import NANS, UNINIT, ZEROS
+from storekit.frames.layout import NANS, UNINIT, ZEROS, pack_plain
 from storekit.frames.params import CParams
 from storekit.typing import AnyArray, Value
 
@@ -34,8 +32,6 @@ MAX_CHUNKS = 1 << 24
 PLAIN = 64
 """Up to so many offsets are stored as they are: 512 bytes, which compress to about 200."""
 
-_PLAIN = struct.Struct("<4B3i16s")
-_FILTERS = bytes((0, 0, 0, 0, 0, 1)) + bytes(10)
 _PARAMS = CParams()
 
 
@@ -54,10 +50,8 @@ def pack_offsets(offsets: AnyArray) -> bytes:
     if not offsets.size:
         return b""
     content = offsets.astype("<i8")
-    size = content.nbytes
-    if offsets.size <= PLAIN:  # to blosc2, a chunk that did not shrink
-        head = _PLAIN.pack(5, 1, 7, 8, size, size, BLOSC2_HEADER + size, _FILTERS)
-        return head + content.tobytes()
+    if offsets.size <= PLAIN:
+        return pack_plain(content.tobytes())
     chunk: bytes = backend().compress2(content, **_PARAMS.compress_args(8, 0))
     return chunk
 

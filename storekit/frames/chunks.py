@@ -1,0 +1,91 @@
+"""The chunks of a frame as a store: keys are their numbers, and chunks of only zeros are absent."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from storekit.errors import CorruptFrameError, KeyNotFoundError
+from storekit.frames.chunk import special_chunk
+from storekit.frames.frame import Frame, trimmed
+from storekit.frames.home import Change, Home, Snapshot
+from storekit.frames.layout import NANS, UNINIT, ZEROS
+from storekit.keys import resolve_range
+from storekit.stores.base import ReadableStore, WritableStore
+from storekit.typing import AnyArray, ByteRange, Value
+
+__all__ = ["ChangingChunks", "FrameChunks"]
+
+
+class FrameChunks(ReadableStore):
+    """
+    The chunks of one state of a frame.
+
+    Args:
+        home: Where the frame lives.
+
+        source: The state; or a change of it.
+    """
+
+    def __init__(self, home: Home, source: Snapshot | Change) -> None:
+        self.latency, self.request_cost, self.clock = home.latency, home.request_cost, home.clock
+        self._home, self._source = home, source
+        frame = source.frame if isinstance(source, Snapshot) else source.snapshot.frame
+        self.frame: Frame = frame
+
+    @property
+    def _offsets(self) -> AnyArray:
+        source = self._source
+        return source.frame.offsets if isinstance(source, Snapshot) else source.offsets
+
+    @property
+    def concurrency(self) -> int:
+        """That of where the frame lives."""
+        return self._home.concurrency
+
+    @property
+    def identity(self) -> Hashable:
+        """That of the frame."""
+        return self._home.identity
+
+    def _get(self, key: str) -> Value:
+        offset = self._offset(key)
+        if offset < 0:
+            return self._special(key, offset)
+        (value,) = self._source.read([(offset, (0, None))])
+        return trimmed(value)
+
+    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
+        offset = self._offset(key)
+        if offset < 0:
+            value = memoryview(self._special(key, offset))
+            spans = (resolve_range(*each, len(value)) for each in ranges)
+            return [value[first:last] for first, last in spans]
+        return self._source.read([(offset, each) for each in ranges])
+
+    def _getsize(self, key: str) -> int:
+        return len(self._get(key))
+
+    def _offset(self, key: str) -> int:
+        offsets = self._offsets
+        number = int(key)
+        if number >= len(offsets) or (offset := int(offsets[number])) in (ZEROS, UNINIT):
+            raise KeyNotFoundError(f"chunk {key} is not stored", store=self, op="get", key=key)
+        return offset
+
+    def _special(self, key: str, offset: int) -> Value:
+        header = self.frame.header
+        if offset != NANS:
+            raise CorruptFrameError(f"chunk {key} is special in an unknown way: {offset:#x}")
+        return special_chunk(header.typesize, header.chunksize, header.blocksize)
+
+
+class ChangingChunks(FrameChunks, WritableStore):
+    """The chunks of a frame that is being changed."""
+
+    _source: Change
+
+    def _set(self, key: str, value: Value) -> None:
+        self._source.put(int(key), value)
+
+    def _erase(self, key: str) -> None:
+        self._source.drop(int(key))

@@ -1,0 +1,188 @@
+"""
+Where a frame lives: how its chunks are read, and how it is changed.
+
+What is read belongs to one state of the frame, a snapshot; what is changed appears at once, when
+the change is committed.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from storekit.clock import REAL_CLOCK, Clock
+from storekit.frames.b2nd import B2ndMeta
+from storekit.frames.frame import Frame, pack_ends, trimmed
+from storekit.frames.layout import ZEROS
+from storekit.pool import available_cores
+from storekit.stores.base import Latency
+from storekit.typing import AnyArray, ByteRange, Value
+
+__all__ = ["Change", "Home", "Piece", "Snapshot"]
+
+Piece: TypeAlias = tuple[int, ByteRange]
+"""The offset of a stored chunk, and a range of it as start and length."""
+
+
+@dataclass(frozen=True)
+class Snapshot(ABC):
+    """
+    A frame as it was at one time.
+
+    Attributes:
+        frame: What is known of it.
+    """
+
+    frame: Frame
+
+    @abstractmethod
+    def read(self, pieces: Sequence[Piece]) -> list[Value]:
+        """
+        Ranges of stored chunks, clamped to them. A chunk may come with bytes behind it that are not
+        used any more.
+        """
+
+
+class Change(ABC):
+    """
+    A frame that is being changed. Nobody sees anything of it before `commit`.
+
+    Args:
+        snapshot: What is changed.
+
+    Attributes:
+        offsets: As in `Frame`; of chunks stored meanwhile, too.
+
+        meta: Shape, chunks, blocks and type.
+
+        layers: The contents of the metalayers of fixed length.
+
+        vlmeta: The metalayers of variable length.
+
+    Threads: `put`, `drop` and `get` are safe.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        frame = snapshot.frame
+        self.offsets: AnyArray = frame.offsets.copy()
+        self.meta: B2ndMeta = frame.meta
+        self.layers = {name: layer.content for name, layer in frame.layers.items()}
+        self.vlmeta = frame.trailer.layers
+        self.dead = frame.dead
+        self._lock = threading.Lock()
+
+    def put(self, number: int, data: Value) -> None:
+        """Store a chunk."""
+        with self._lock:
+            self._forget(int(self.offsets[number]))
+            place = self._reserve(data)
+            self.offsets[number] = place
+        self._write(place, data)
+
+    def drop(self, number: int, special: int = ZEROS) -> None:
+        """Let a chunk be special, and not stored."""
+        with self._lock:
+            self._forget(int(self.offsets[number]))
+            self.offsets[number] = special
+
+    def read(self, pieces: Sequence[Piece]) -> list[Value]:
+        """As `Snapshot.read`, of chunks stored meanwhile, too."""
+        old = [piece for piece in pieces if not self._is_fresh(piece[0])]
+        values = iter(self.snapshot.read(old) if old else ())
+        return [
+            self._read(*piece) if self._is_fresh(piece[0]) else next(values) for piece in pieces
+        ]
+
+    @abstractmethod
+    def commit(self) -> Snapshot:
+        """Let everything appear."""
+
+    @abstractmethod
+    def _is_fresh(self, offset: int) -> bool: ...
+
+    @abstractmethod
+    def _reserve(self, data: Value) -> int:
+        """An offset for a chunk; called by one thread at a time."""
+
+    @abstractmethod
+    def _write(self, offset: int, data: Value) -> None: ...
+
+    @abstractmethod
+    def _read(self, offset: int, byte_range: ByteRange) -> Value: ...
+
+    def _forget(self, offset: int) -> None:
+        """A chunk is not used any more."""
+
+    def chunk(self, offset: int) -> Value:
+        """A stored chunk, exactly."""
+        (value,) = self.read([(offset, (0, None))])
+        return trimmed(value)
+
+    def pack(self) -> bytes:
+        """The frame as one, changes included, without what is not used any more."""
+        chunks, place = [], 0
+        for number, offset in enumerate(self.offsets.tolist()):
+            if offset >= 0:
+                chunks.append(self.chunk(offset))
+                self.offsets[number] = place
+                place += len(chunks[-1])
+        head, tail = self.ends(place)
+        return b"".join((head, *chunks, tail))
+
+    def ends(self, cbytes: int, dead: int = 0) -> tuple[bytes, bytes]:
+        """What stands before and behind chunks of so many bytes; see `pack_ends`."""
+        return pack_ends(
+            self.snapshot.frame.header,
+            self.meta,
+            self.layers,
+            self.vlmeta,
+            self.offsets,
+            cbytes,
+            dead,
+        )
+
+
+class Home(ABC):
+    """
+    Where one frame lives.
+
+    Threads: safe.
+    """
+
+    latency: Latency = Latency.DISK
+    request_cost: float = 1 << 20
+    clock: Clock = REAL_CLOCK
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests at once help."""
+        return available_cores()
+
+    @property
+    @abstractmethod
+    def identity(self) -> Hashable:
+        """What names the place of the frame."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The frame as it is now, as far as that can be known without a request."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Look whether others have changed the frame."""
+
+    @abstractmethod
+    def change(self) -> AbstractContextManager[Change]:
+        """
+        Change the frame, while nobody else does. What was not committed at the end is forgotten.
+
+        Raises:
+            ReadOnlyError: If the frame cannot be written.
+
+            ConflictError: When it is committed, if somebody else has changed it all the same.
+        """
