@@ -115,8 +115,8 @@ class Change(ABC):
     @abstractmethod
     def _read(self, offset: int, byte_range: ByteRange) -> Value: ...
 
-    def _forget(self, offset: int) -> None:
-        """A chunk is not used any more."""
+    def _forget(self, offset: int) -> None:  # noqa: B027 - most need not know
+        """The chunk at an offset is not used any more, if there was one."""
 
     def chunk(self, offset: int) -> Value:
         """A stored chunk, exactly."""

@@ -6,7 +6,7 @@ is written over, which is what makes the change appear. So a file is never half 
 reads with the old header finds everything where it was, also if the writer was killed. What is not
 used any more is cleared away when it is the larger part, by a new file in place of the old one.
 
-stock blosc2 reads such files, and changes them in place.
+Stock blosc2 reads such files, and changes them in place.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class LogHome(Home):
             )
         file = self._alone()
         try:
-            stamp, snapshot = self._load()
+            _, snapshot = self._load()
             change = _LogChange(self, snapshot, file)
             try:
                 yield change
