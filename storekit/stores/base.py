@@ -40,6 +40,7 @@ from storekit.errors import (
 )
 from storekit.keys import check_key, check_prefix, check_range, resolve_range
 from storekit.pool import available_cores
+from storekit.stores.values import as_value, splice
 from storekit.typing import ByteRange, BytesLike, KeyRange, KeyValue, Value
 
 __all__ = [
@@ -53,7 +54,6 @@ __all__ = [
 ]
 
 _REFUSALS = 16  # of one version, before that is not taken for the work of others
-
 Keys: TypeAlias = list[str]  # inside ListableStore, `list` is the method
 
 
@@ -401,52 +401,7 @@ class ConditionalStore(ReadableStore, WritableStore):
             seen, times = version, times + 1 if version == seen else 1
             try:
                 self._compare_and_set(key, splice(value, changes, store=self, key=key), version)
+                return
             except ConflictError:
-                if times < _REFUSALS:
-                    continue
-                raise  # nobody else has written: the backend just refuses
-            return
-
-
-def splice(
-    value: Value, changes: Sequence[tuple[int, Value]], *, store: object, key: str
-) -> memoryview:
-    """
-    A copy of `value` with sorted parts written over it.
-
-    Raises:
-        InvalidRangeError: If a part would leave a gap behind the end.
-    """
-    result = bytearray(value)
-    for start, part in changes:
-        if start > len(result):
-            raise InvalidRangeError(
-                f"part of {key!r}: it starts at byte {start}, beyond the end at {len(result)}",
-                store=store,
-                op="set_partial_values",
-                key=key,
-            )
-        result[start : start + len(part)] = part
-    return memoryview(result).toreadonly()
-
-
-def as_value(value: BytesLike) -> Value:
-    """
-    The bytes of any buffer, in C order: the object itself if it is bytes, a flat read-only view if
-    it is contiguous, otherwise a copy.
-
-    Raises:
-        TypeError: If it has no buffer, or one of Python objects.
-    """
-    if isinstance(value, bytes):
-        return value
-    try:
-        view = memoryview(value)
-    except ValueError as error:  # numpy has types without a buffer, such as datetime64
-        raise TypeError(f"a value must be bytes-like: {error}") from None
-    if "O" in view.format:
-        raise TypeError("a value must be bytes-like; a buffer of Python objects has no bytes")
-    if not view.c_contiguous:
-        return view.tobytes()
-    # `cast` refuses views with a zero in their shape.
-    return view.cast("B").toreadonly() if view.nbytes else b""
+                if times == _REFUSALS:  # nobody else has written: the backend just refuses
+                    raise
