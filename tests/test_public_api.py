@@ -87,6 +87,8 @@ FLOORS = [
         "semaphore",
         "shared",
         "simulation",
+        "stopping",
+        "tasks",
     },
     {"stores"},
     {"selection"},

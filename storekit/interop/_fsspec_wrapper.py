@@ -21,7 +21,7 @@ from storekit.interop._fsspec_file import WrapperFile
 from storekit.interop._fsspec_instances import OneForEqual
 from storekit.interop._fsspec_paths import InnerPaths
 from storekit.interop._fsspec_ranges import within
-from storekit.stores.base import as_value
+from storekit.stores.values import as_value
 from storekit.stores.wrapper import Call
 
 __all__ = ["WrapperFileSystem"]

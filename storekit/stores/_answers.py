@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from storekit.stores._forward import Call
-from storekit.stores.base import as_value
+from storekit.stores.values import as_value
 from storekit.typing import Value
 
 __all__ = ["OPERATIONS", "READS", "checked_answer", "download", "owned"]

@@ -287,7 +287,7 @@ def _answer(store: Store, question: Question, known: Any) -> Any:
 
 def _is_shared(error: BaseException, waited: bool) -> bool:
     """Whether the error of another's call is an answer to one who waited; once, or again."""
-    return isinstance(error, KeyNotFoundError) or (waited and isinstance(error, Exception))
+    return isinstance(error, KeyNotFoundError) or (waited and isinstance(error, StoreError))
 
 
 def _checked(cache: Store, store: Store, prefix: str) -> Store:
