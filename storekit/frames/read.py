@@ -27,9 +27,9 @@ from storekit.frames.layout import (
     FrameHeader,
     parse_header,
     parse_metalayers,
-    trailer_size,
 )
 from storekit.frames.seal import check_seal, find_seal
+from storekit.frames.trailer import trailer_size
 from storekit.selection.part import take
 from storekit.typing import AnyArray, DType, Shape, Value
 
@@ -90,7 +90,7 @@ def _open(data: memoryview) -> tuple[FrameHeader, memoryview, B2ndMeta]:
         check_seal(data, header, seal)
     if B2ND not in layers:
         raise CorruptFrameError(f"a frame that holds no array, but {', '.join(layers) or 'bytes'}")
-    index = data[header.header_len + header.cbytes : header.frame_len - trailer]
+    index = data[header.index_start : header.frame_len - trailer]
     return header, index, parse_b2nd(layers[B2ND].content)
 
 

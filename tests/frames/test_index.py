@@ -20,7 +20,8 @@ from storekit.frames.index import (
     pack_offsets,
     parse_offsets,
 )
-from storekit.frames.layout import NANS, UNINIT, ZEROS, pack_index, parse_header, trailer_size
+from storekit.frames.layout import NANS, UNINIT, ZEROS, pack_index, parse_header
+from storekit.frames.trailer import trailer_size
 
 SPECIALS = (ZEROS, NANS, UNINIT)
 OFFSETS = np.array([0, ZEROS, 40, NANS, 2**40, UNINIT] * 40, np.int64)

@@ -23,8 +23,8 @@ from storekit.frames.layout import (
     pack_metalayers,
     parse_header,
     parse_metalayers,
-    trailer_size,
 )
+from storekit.frames.trailer import trailer_size
 
 SAVED = stock(np.arange(600, dtype="f4").reshape(20, 30), chunks=(20, 30), blocks=(5, 30))
 FRAME = SAVED.frame
