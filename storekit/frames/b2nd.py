@@ -4,6 +4,8 @@ The metalayer ``b2nd``, which makes an n-dimensional array of a frame.
 A msgpack array: format version, number of dimensions, shape, shape of the chunks, shape of the
 blocks that chunks are cut into, format of the data type (0 is numpy's), data type.
 
+Caterva has the first five of these in a metalayer ``caterva``; its elements are bytes.
+
 Source: C-Blosc2, README_B2ND_METALAYER.rst.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -19,12 +22,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from storekit.errors import CorruptFrameError
+from storekit.frames.layout import Metalayer
 from storekit.typing import DType, Shape
 
-__all__ = ["B2ND", "MAX_NDIM", "B2ndMeta", "dtype_text", "pack_b2nd", "parse_b2nd"]
+__all__ = [
+    "B2ND",
+    "CATERVA",
+    "MAX_NDIM",
+    "B2ndMeta",
+    "dtype_text",
+    "pack_array_meta",
+    "pack_b2nd",
+    "parse_array_meta",
+    "parse_b2nd",
+]
 
-B2ND = "b2nd"
-"""The name of the metalayer."""
+B2ND, CATERVA = "b2nd", "caterva"
+"""The names of the metalayers."""
 
 MAX_NDIM = 16
 MAX_DTYPE_TEXT = 1 << 16
@@ -53,15 +67,23 @@ def pack_b2nd(meta: B2ndMeta) -> bytes:
     return _pack(meta.shape, meta.chunks, meta.blocks, dtype_text(meta.dtype).encode())
 
 
+def pack_array_meta(name: str, meta: B2ndMeta) -> bytes:
+    """The content of the metalayer ``b2nd`` or ``caterva``."""
+    return pack_b2nd(meta) if name == B2ND else _pack_shapes(5, *meta[:3])
+
+
 def _pack(shape: Shape, chunks: Shape, blocks: Shape, text: bytes) -> bytes:
+    head = _pack_shapes(7, shape, chunks, blocks)
+    return b"".join((head, struct.pack(">BBI", 0, 0xDB, len(text)), text))
+
+
+def _pack_shapes(fields: int, shape: Shape, chunks: Shape, blocks: Shape) -> bytes:
     return b"".join(
         (
-            bytes((0x97, 0, len(shape))),
+            bytes((0x90 | fields, 0, len(shape))),
             _pack_shape(shape, "q", 0xD3),
             _pack_shape(chunks, "i", 0xD2),
             _pack_shape(blocks, "i", 0xD2),
-            struct.pack(">BBI", 0, 0xDB, len(text)),
-            text,
         )
     )
 
@@ -74,25 +96,62 @@ def parse_b2nd(content: bytes) -> B2ndMeta:
     Raises:
         CorruptFrameError: If it is damaged, absurd, or states a type that storekit does not know.
     """
-    ndim = content[2] if len(content) > 2 else MAX_NDIM + 1
-    if content[:2] != b"\x97\0" or ndim > MAX_NDIM:
-        raise CorruptFrameError("the b2nd metalayer is damaged, or of an unknown version")
-    layout = struct.Struct(">B" + "Bq" * ndim + 2 * ("B" + "Bi" * ndim) + "BBI")
-    if len(content) < 3 + layout.size:
+    shape, chunks, blocks, size = _parse_shapes(content, 7)
+    if len(content) < size + 6:
         raise CorruptFrameError("the b2nd metalayer is cut off")
-    fields = layout.unpack_from(content, 3)
-    rows = [fields[i : i + 1 + 2 * ndim] for i in range(0, len(fields) - 3, 1 + 2 * ndim)]
-    shape, chunks, blocks = (tuple(row[2::2]) for row in rows)
-    text = content[3 + layout.size :]
+    text = content[size + 6 :]
     if content != _pack(shape, chunks, blocks, text):
         raise CorruptFrameError("the b2nd metalayer is damaged")
-    for n, chunk, block in zip(shape, chunks, blocks, strict=True):
-        if n < 0 or not (0 < block <= chunk or n == chunk == block == 0):
-            raise CorruptFrameError(f"impossible shapes: {shape}, {chunks}, {blocks}")
     try:
         return B2ndMeta(shape, chunks, blocks, _parse_dtype(text.decode()))
     except UnicodeDecodeError as error:
         raise CorruptFrameError(f"unknown data type: {error}") from error
+
+
+def parse_array_meta(layers: Mapping[str, Metalayer], typesize: int) -> B2ndMeta | None:
+    """
+    What the metalayers say about the array in a frame.
+
+    Args:
+        layers: The metalayers of the header.
+
+        typesize: Bytes of an element, of which ``caterva`` says nothing.
+
+    Returns:
+        None if they say that there is none.
+
+    Raises:
+        CorruptFrameError: As `parse_b2nd`.
+    """
+    if B2ND in layers:
+        return parse_b2nd(layers[B2ND].content)
+    if CATERVA not in layers:
+        return None
+    content = layers[CATERVA].content
+    shape, chunks, blocks, size = _parse_shapes(content, 5)
+    if len(content) != size:
+        raise CorruptFrameError("the caterva metalayer is damaged")
+    return B2ndMeta(shape, chunks, blocks, np.dtype(f"V{typesize}"))
+
+
+def _parse_shapes(content: bytes, fields: int) -> tuple[Shape, Shape, Shape, int]:
+    """The shapes of array, chunks and blocks; how many bytes say so."""
+    ndim = content[2] if len(content) > 2 else MAX_NDIM + 1
+    if content[:2] != bytes((0x90 | fields, 0)) or ndim > MAX_NDIM:
+        raise CorruptFrameError("the metalayer of shapes is damaged, or of an unknown version")
+    layout = struct.Struct(">" + "B" + "Bq" * ndim + 2 * ("B" + "Bi" * ndim))
+    size = 3 + layout.size
+    if len(content) < size:
+        raise CorruptFrameError("the metalayer of shapes is cut off")
+    numbers = layout.unpack_from(content, 3)
+    rows = [numbers[i : i + 1 + 2 * ndim] for i in range(0, len(numbers), 1 + 2 * ndim)]
+    shape, chunks, blocks = (tuple(row[2::2]) for row in rows)
+    if content[:size] != _pack_shapes(fields, shape, chunks, blocks):
+        raise CorruptFrameError("the metalayer of shapes is damaged")
+    for n, chunk, block in zip(shape, chunks, blocks, strict=True):
+        if n < 0 or not (0 < block <= chunk or n == chunk == block == 0):
+            raise CorruptFrameError(f"impossible shapes: {shape}, {chunks}, {blocks}")
+    return shape, chunks, blocks, size
 
 
 def _pack_shape(shape: Shape, item: str, marker: int) -> bytes:
