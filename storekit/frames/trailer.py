@@ -63,7 +63,6 @@ _SEAL = struct.Struct(">4sQI")
 _SEAL_NAME = b"skt\x01"  # the last byte is a version
 _UNSEALED = bytes(FINGERPRINT)
 _PARAMS = CParams(filters=())
-_MAX_U16 = (1 << 16) - 1
 
 
 class Layers(Mapping[str, bytes]):
@@ -157,12 +156,11 @@ def pack_trailer(layers: Mapping[str, bytes], fingerprint: bytes = _UNSEALED) ->
         fingerprint: What `seal_fingerprint` makes of a trailer without one.
 
     Raises:
-        MetadataError: If there are too many metalayers, one has an impossible name, or a content
-            larger than `MAX_CONTENT`.
+        MetadataError: If there are too many metalayers, or one as in `Layers.changed`.
     """
     packed = (layers if isinstance(layers, Layers) else Layers().changed(layers)).pack()
     head = 7 + sum(5 + len(name) for name, _ in packed)
-    if len(packed) > MAX_LAYERS or head - 1 > _MAX_U16:
+    if len(packed) > MAX_LAYERS or head - 1 > 0xFFFF:
         raise MetadataError(expected="fewer metalayers in the trailer", found=len(packed))
     start = 5 + head
     index, contents = [], []
@@ -191,43 +189,24 @@ def parse_trailer(data: Value) -> Trailer:
     Raises:
         CorruptFrameError: If it is not exactly a trailer.
     """
-    limits = {"max_array_len": MAX_LAYERS, "max_map_len": MAX_LAYERS}
+    most = {"max_array_len": MAX_LAYERS, "max_map_len": MAX_LAYERS}
     try:
-        fields: Any = msgpack.unpackb(data, raw=True, strict_map_key=False, **limits)
+        fields: Any = msgpack.unpackb(data, raw=True, strict_map_key=False, **most)
     except (MemoryError, TypeError, ValueError, msgpack.UnpackException) as error:
         raise CorruptFrameError(f"the trailer is damaged: {error}") from error
     match fields:
-        case [
-            1,
-            [int(), dict() as places, list() as chunks],
-            int() as size,
-            msgpack.ExtType() as e,
-        ]:
-            pass
+        case [1, [int(), dict() as places, list() as chunks], size, msgpack.ExtType(code=0)]:
+            names = [parse_name(name) for name in places if isinstance(name, bytes)]
         case _:
             raise CorruptFrameError("the trailer is damaged")
-    if len(places) != len(chunks) or (size, e.code, len(e.data)) != (len(data), 0, FINGERPRINT):
+    fits = size == len(data) and len(names) == len(places) == len(chunks)
+    if not fits or not all(isinstance(chunk, bytes) for chunk in chunks):
         raise CorruptFrameError("the trailer is damaged")
-    layers = {}
-    for name, chunk in zip(places, chunks, strict=True):
-        if not isinstance(name, bytes) or not isinstance(chunk, bytes):
-            raise CorruptFrameError("the trailer is damaged")
-        layers[parse_name(name)] = chunk
-    return Trailer(Layers(layers), e.data)
+    return Trailer(Layers(dict(zip(names, chunks, strict=True))), bytes(data[-FINGERPRINT:]))
 
 
 def trailer_size(data: Value, header: FrameHeader) -> int:
-    """
-    The size of a frame's trailer.
-
-    Args:
-        data: The whole frame.
-
-        header: Its header.
-
-    Raises:
-        CorruptFrameError: If there is no trailer at the end.
-    """
+    """As `tail_size`, of a whole frame."""
     if len(data) != header.frame_len:
         raise CorruptFrameError(f"{len(data)} bytes, the frame states {header.frame_len}")
     return tail_size(data, header)
@@ -311,5 +290,4 @@ def _compress(name: str, content: bytes) -> bytes:
         raise MetadataError(field=name, expected=expected, found=len(content))
     if len(content) <= PLAIN:
         return pack_plain(content)
-    chunk: bytes = backend().compress2(content, **_PARAMS.compress_args(1, 0))
-    return chunk
+    return bytes(backend().compress2(content, **_PARAMS.compress_args(1, 0)))
