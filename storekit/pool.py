@@ -37,6 +37,9 @@ each other's lock of the interpreter: 16 KiB chunks from a disk, uncompressed (2
 inline and 14 to 21 by two threads; with zstd (11 us) it is 28 and 18.
 """
 
+_SLOW = 0.005
+"""Seconds of a batch after which one more helper cannot be wrong: most of it was waiting."""
+
 _has_gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 _guard = threading.Lock()
@@ -212,6 +215,8 @@ class _Plan:
     ) -> None:
         self._items, self._work, self._batch = iter(items), work, batch
         self._clock, self._crew, self._wanted = clock, crew, most
+        self._cores = most - available_cores()
+        self._finished = self._seen = 0
         self._executor = _executor(clock, crew)
         self._lock, self._stop = threading.Lock(), Stop(current_stop())
         self.helpers: list[Future[None]] = []
@@ -221,26 +226,36 @@ class _Plan:
         """
         Work on batches until none is left or one has failed.
 
-        Who takes a batch calls another helper before it works. So as many work as are needed until
-        the first comes back for more: few if answers are quick, all if they take long.
+        Who takes a batch calls another helper before it works; once there is one for each core,
+        only if no batch has come to its end meanwhile, or its own took long. So there are as many
+        as can begin before the first comes back for more: few if answers are quick, all if they
+        take long.
         """
         self._stop.run(self._pull)
 
     def _pull(self) -> None:
         with _Member(self._clock, self._crew):
+            done, took = 0, 0.0
             while self.error is None:
                 try:
                     self._stop.check()
                     with self._lock:
                         batch = list(islice(self._items, self._batch))
-                        hire = self._wanted > 0
-                        self._wanted -= hire
+                        self._finished += done
+                        hire = self._wanted > 0 and (
+                            self._wanted > self._cores
+                            or self._finished == self._seen
+                            or took > _SLOW
+                        )
+                        self._seen, self._wanted = self._finished, self._wanted - hire
                     if not batch:
                         return
                     if hire:
                         with suppress(RuntimeError):  # no more threads: who is there does it all
                             self.helpers.append(self._executor.submit(self.pull))
+                    begin = self._clock.now()
                     self._work(batch)
+                    done, took = 1, self._clock.now() - begin
                 except BaseException as error:  # noqa: BLE001 - handed to the caller of `run`
                     if self.error is None:
                         self.fail(error)

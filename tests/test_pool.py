@@ -6,7 +6,7 @@ import gc
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from forking import in_child
 from storekit import pool
 from storekit.clock import REAL_CLOCK, RealClock
 from storekit.pool import available_cores, run, submit
+from storekit.simulation import VirtualClock
 
 
 def test_there_is_at_least_one_core() -> None:
@@ -344,3 +345,29 @@ def test_an_interrupt_is_raised_whatever_else_fails() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(range(3), work, clock=Failing(), workers=2)
+
+
+def test_quick_work_calls_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each batch ends before the next helper comes, there is no more than one for a core."""
+    called: list[Future[None]] = []
+
+    def submit(_: object) -> Future[None]:
+        called.append(Future())
+        return called[-1]
+
+    monkeypatch.setattr(pool, "_executor", lambda *_: SimpleNamespace(submit=submit))
+    run(range(1000), list, clock=VirtualClock(), workers=256)
+    assert len(called) == available_cores()
+
+
+@pytest.mark.parametrize("quick", [(), (0,), range(5), range(0, 200, 7)])
+def test_slow_work_calls_all_threads(quick: Collection[int]) -> None:
+    """Work that mostly waits is done by as many as may, even if some of it is quick."""
+    clock = VirtualClock()
+
+    def work(items: Iterable[int]) -> None:
+        for item in items:
+            clock.sleep(0 if item in quick else 1)
+
+    run(range(200), work, clock=clock, workers=100)
+    assert clock.now() <= 3
