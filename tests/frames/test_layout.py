@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import Any
 
+import blosc2
 import msgpack
 import numpy as np
 import pytest
 from frame_samples import stock
 
 from storekit.errors import CodecError, CorruptFrameError
-from storekit.frames.b2nd import B2ndMeta, _pack, pack_b2nd, parse_b2nd
+from storekit.frames.b2nd import B2ndMeta, _pack, pack_b2nd, parse_array_meta, parse_b2nd
 from storekit.frames.chunk import check_chunk, parse_chunk
+from storekit.frames.index import parse_offsets
 from storekit.frames.layout import (
     MIN_HEADER,
     TRAILER,
@@ -24,7 +27,7 @@ from storekit.frames.layout import (
     parse_header,
     parse_metalayers,
 )
-from storekit.frames.trailer import trailer_size
+from storekit.frames.trailer import parse_trailer, trailer_size
 
 SAVED = stock(np.arange(600, dtype="f4").reshape(20, 30), chunks=(20, 30), blocks=(5, 30))
 FRAME = SAVED.frame
@@ -78,6 +81,36 @@ def test_several_metalayers() -> None:
     for name, (start, content) in parsed.items():
         assert content == layers[name]
         assert section[start - MIN_HEADER :].startswith(content)
+
+
+def test_names_of_metalayers() -> None:
+    """Names come back as they were, in any alphabet; bytes that are no text are no name."""
+    section = pack_metalayers({"naïve": b"x"})
+    assert list(parse_metalayers(section)) == ["naïve"]
+    with pytest.raises(CorruptFrameError, match="with the name"):
+        parse_metalayers(section.replace("ï".encode(), b"\xff\xff"))
+
+
+def test_sparse_frames(tmp_path: Path) -> None:
+    """The file beside the chunks of a sparse frame is read, and written, as blosc2 writes it."""
+    array = np.arange(100, dtype="i4")
+    folder = tmp_path / "array.b2nd"
+    made = blosc2.asarray(array, chunks=(20,), urlpath=str(folder), contiguous=False)
+    made.schunk.vlmeta["a"] = 5
+    frame = (folder / "chunks.b2frame").read_bytes()
+    header = parse_header(frame, sparse=True)
+    section = frame[MIN_HEADER : header.header_len]
+    assert header.sparse
+    assert header.has_vlmeta
+    assert pack_header(header, section)[:63] == frame[:63]
+    assert pack_header(header, section)[68:] == frame[68 : header.header_len]
+    assert parse_array_meta(parse_metalayers(section), 4) == ((100,), (20,), made.blocks, "<i4")
+    end = len(frame) - trailer_size(frame, header)
+    assert parse_offsets(frame[header.index_start : end], 5).tolist() == [0, 1, 2, 3, 4]
+    assert parse_trailer(frame[end:]).layers["a"] == msgpack.packb(5)
+    for data, sparse in ((frame, False), (FRAME, True)):
+        with pytest.raises(CorruptFrameError, match="an unknown kind of frame"):
+            parse_header(data, sparse=sparse)
 
 
 @pytest.mark.parametrize(
