@@ -227,9 +227,9 @@ class _Plan:
         Work on batches until none is left or one has failed.
 
         Who takes a batch calls another helper before it works; once there is one for each core,
-        only if no batch has come to its end meanwhile, or its own took long. So there are as many
-        as can begin before the first comes back for more: few if answers are quick, all if they
-        take long.
+        only if no batch has come to its end since the last was called, or its own took long. So
+        there are as many as can begin before the first comes back for more: few if answers are
+        quick, all if they take long.
         """
         self._stop.run(self._pull)
 
@@ -247,7 +247,8 @@ class _Plan:
                             or self._finished == self._seen
                             or took > _SLOW
                         )
-                        self._seen, self._wanted = self._finished, self._wanted - hire
+                        if hire:
+                            self._seen, self._wanted = self._finished, self._wanted - 1
                     if not batch:
                         return
                     if hire:
