@@ -315,7 +315,8 @@ def test_a_server_that_takes_nothing_is_late(clock: FakeClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         once = RetryPolicy(attempts=1)
-        store: Any = HTTPStore(url, writable=True, timeout=(STALLS, STALLS), retry=once, clock=clock)
+        waits = (STALLS, STALLS)
+        store: Any = HTTPStore(url, writable=True, timeout=waits, retry=once, clock=clock)
         with store, pytest.raises(TimeoutError):
             store.set("a", bytes(1 << 25))
 
