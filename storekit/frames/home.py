@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
+
+import numpy as np
 
 from storekit.clock import REAL_CLOCK, Clock
 from storekit.frames.b2nd import B2ndMeta
@@ -123,15 +125,26 @@ class Change(ABC):
         (value,) = self.read([(offset, (0, None))])
         return trimmed(value)
 
+    def stored(self) -> Iterator[Value]:
+        """
+        All stored chunks, one after the other. When the last one was taken, `offsets` says where
+        they begin if they are put together.
+        """
+        offsets, end = self.offsets.copy(), 0
+        places: dict[int, int] = {}
+        for number in np.flatnonzero(offsets >= 0):
+            offset = int(offsets[number])
+            if offset not in places:  # a frame from outside may have one chunk in many places
+                chunk = self.chunk(offset)
+                places[offset], end = end, end + len(chunk)
+                yield chunk
+            offsets[number] = places[offset]
+        self.offsets = offsets
+
     def pack(self) -> bytes:
         """The frame as one, changes included, without what is not used any more."""
-        chunks, place = [], 0
-        for number, offset in enumerate(self.offsets.tolist()):
-            if offset >= 0:
-                chunks.append(self.chunk(offset))
-                self.offsets[number] = place
-                place += len(chunks[-1])
-        head, tail = self.ends(place)
+        chunks = list(self.stored())
+        head, tail = self.ends(sum(map(len, chunks)))
         return b"".join((head, *chunks, tail))
 
     def ends(self, cbytes: int, dead: int = 0) -> tuple[bytes, bytes]:

@@ -13,15 +13,21 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import NamedTuple
 
-from storekit.errors import CorruptFrameError, KeyNotFoundError, ReadOnlyError
-from storekit.frames.frame import Frame, chunk_size, load_frame
+from storekit.errors import AccessDeniedError, CodecError, ReadOnlyError
+from storekit.frames.frame import Frame, chunk_size, load_frame, parse_ends
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.logfile import (
+    LogFile,
+    Stamp,
+    beside,
+    file_error,
+    file_errors,
+    open_alone,
+    write_at,
+)
 from storekit.keys import resolve_range
 from storekit.stores._files import pread
 from storekit.typing import ByteRange, Value
@@ -31,41 +37,24 @@ __all__ = ["LogHome"]
 _SPARE = 1 << 20
 """Unused bytes that are never worth a new file."""
 
-
-class _File:
-    """An open file, closed when nobody reads from it any more."""
-
-    def __init__(self, path: str, flags: int) -> None:
-        self.fd = os.open(path, flags | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        with suppress(AttributeError, OSError):
-            os.close(self.fd)
-
-
-class _Stamp(NamedTuple):
-    """What tells one state of a file from others."""
-
-    inode: int
-    size: int
-    time: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> _Stamp:
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+_PAGE = 4096
+"""So many bytes at the beginning of a file are written all or none, if the writer is killed."""
 
 
 class _LogSnapshot(Snapshot):
-    def __init__(self, frame: Frame, file: _File, start: int) -> None:
+    def __init__(self, frame: Frame, file: LogFile, start: int) -> None:
         super().__init__(frame)
         object.__setattr__(self, "file", file)
         object.__setattr__(self, "start", start)
 
-    file: _File
+    file: LogFile
     start: int
 
     def read(self, pieces: Sequence[Piece]) -> list[Value]:
-        return [self._read(*piece) for piece in pieces]
+        try:
+            return [self._read(*piece) for piece in pieces]
+        except OSError as error:
+            raise file_error(error, self.file.path, "get") from error
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
         begin, end = self.frame.extent(offset)
@@ -93,7 +82,6 @@ class LogHome(Home):
 
     def __init__(self, path: str, *, writable: bool = False, start: int = 0) -> None:
         self.path, self.writable, self.start = os.path.abspath(path), writable, start
-        self._lock = threading.Lock()
         self._state = self._load()
 
     @property
@@ -106,35 +94,40 @@ class LogHome(Home):
         stamp, snapshot = self._state
         try:
             now = os.stat(self.path)
-        except FileNotFoundError:
-            raise self._missing() from None
-        if _Stamp.of(now) == stamp:
-            return snapshot
-        with self._lock:
-            self._state = stamp, snapshot = self._load()
+        except OSError as error:
+            raise file_error(error, self.path, "get") from error
+        if snapshot.file.stamp(now, self.start) != stamp:
+            self._state = _, snapshot = self._load()
         return snapshot
 
     def refresh(self) -> None:
         """Nothing: every snapshot is new."""
 
-    def _load(self) -> tuple[_Stamp, _LogSnapshot]:
-        while True:
-            try:
-                file = _File(self.path, os.O_RDONLY)
-            except FileNotFoundError:
-                raise self._missing() from None
-            # Before the header is read: what changes meanwhile is then seen the next time.
-            stamp = _Stamp.of(os.fstat(file.fd))
-            try:
-                frame = load_frame(partial(_ranges, file.fd), offset=self.start)
-            except CorruptFrameError:
-                if _Stamp.of(os.fstat(file.fd)) == stamp:
-                    raise
-                continue  # it was written to at this moment
-            return stamp, _LogSnapshot(frame, file, self.start)
+    def _load(self) -> tuple[Stamp, _LogSnapshot]:
+        with file_errors(self.path, "get"):
+            return self._load_from(LogFile(self.path))
 
-    def _missing(self) -> KeyNotFoundError:
-        return KeyNotFoundError(f"no file {self.path!r}", op="get", key=self.path)
+    def _load_from(self, file: LogFile) -> tuple[Stamp, _LogSnapshot]:
+        while True:
+            # Before the frame is read: what changes meanwhile is then seen the next time.
+            stamp = file.stamp(os.fstat(file.fd), self.start)
+            failed: CodecError | None = None
+            try:
+                frame = load_frame(file.ranges, offset=self.start)
+            except CodecError as error:
+                failed = error
+            now = file.stamp(os.fstat(file.fd), self.start)
+            if failed is None and now.header == stamp.header:
+                return stamp, _LogSnapshot(frame, file, self.start)
+            if failed is not None and now == stamp:
+                raise failed
+            # else the header was written over at this moment
+
+    def _now_in(self, file: LogFile, head: bytes, frame: Frame) -> Snapshot:
+        """The frame that has just been written, with this header."""
+        snapshot = _LogSnapshot(frame, file, self.start)
+        self._state = Stamp.of(os.fstat(file.fd), head), snapshot
+        return snapshot
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -145,42 +138,29 @@ class LogHome(Home):
             raise ReadOnlyError(
                 f"a frame in the midst of {self.path!r} cannot be changed", op="set", key=self.path
             )
-        file = self._alone()
         try:
-            _, snapshot = self._load()
+            with file_errors(self.path, "set"):
+                file = open_alone(self.path)
+        except AccessDeniedError as error:
+            raise ReadOnlyError(str(error), op="set", key=self.path) from error
+        try:
+            with file_errors(self.path, "set"):
+                _, snapshot = self._load_from(file)
             change = _LogChange(self, snapshot, file)
             try:
                 yield change
             finally:
                 change.close()
         finally:
+            # Closing would not do: a child forked meanwhile holds the same lock through its copy.
             with suppress(OSError):
                 fcntl.flock(file.fd, fcntl.LOCK_UN)
-
-    def _alone(self) -> _File:
-        """The file, opened to be written by nobody else."""
-        while True:
-            try:
-                file = _File(self.path, os.O_RDWR)
-            except FileNotFoundError:
-                raise self._missing() from None
-            except PermissionError as error:
-                raise ReadOnlyError(str(error), op="set", key=self.path) from error
-            fcntl.flock(file.fd, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.stat(self.path).st_ino == os.fstat(file.fd).st_ino:
-                    return file  # and not one that has been replaced meanwhile
-
-    def _changed(self) -> Snapshot:
-        with self._lock:
-            self._state = _, snapshot = self._load()
-        return snapshot
 
 
 class _LogChange(Change):
     """What is appended to a file."""
 
-    def __init__(self, home: LogHome, snapshot: _LogSnapshot, file: _File) -> None:
+    def __init__(self, home: LogHome, snapshot: _LogSnapshot, file: LogFile) -> None:
         super().__init__(snapshot)
         self._home, self._file = home, file
         header = snapshot.frame.header
@@ -198,7 +178,8 @@ class _LogChange(Change):
         return place
 
     def _write(self, offset: int, data: Value) -> None:
-        _pwrite(self._file.fd, data, self._base + offset)
+        with file_errors(self._home.path, "set"):
+            write_at(self._file.fd, data, self._base + offset)
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
         first, last = resolve_range(*byte_range, self._sizes[offset])
@@ -212,61 +193,60 @@ class _LogChange(Change):
             self.dead += chunk_size(head)
 
     def commit(self) -> Snapshot:
-        old = self.snapshot.frame.header
-        dead = self.dead + self._begin - old.cbytes  # the old index and the old trailer
-        if dead > self._end - dead + _SPARE:
-            self._rewrite()
-        else:
-            head, tail = self.ends(self._end, dead)
-            if len(head) != self._base:
-                self._rewrite()
-            else:
-                _pwrite(self._file.fd, tail, self._base + self._end)
-                # One call, within a page or two: with this the change is there.
-                _pwrite(self._file.fd, head, 0)
-                os.ftruncate(self._file.fd, self._base + self._end + len(tail))
-        self._done = True
-        return self._home._changed()
+        """Let everything appear, by one write of the header, or by a new file."""
+        # The old index and the old trailer are not used any more, either.
+        dead = self.dead + self._begin - self.snapshot.frame.header.cbytes
+        with file_errors(self._home.path, "set"):
+            if dead <= self._end - dead + _SPARE:
+                ends = self.ends(self._end, dead)
+                if self._fits(ends[0]):
+                    return self._append(*ends)
+            return self._rewrite()
 
-    def _rewrite(self) -> None:
+    def _append(self, head: bytes, tail: bytes) -> Snapshot:
+        frame = parse_ends(head, tail)  # what we would not read, we do not write
+        fd, place = self._file.fd, self._base + self._end
+        write_at(fd, tail, place)
+        # From here on nobody may cut off what was appended: the next call may just have been made
+        # when this is interrupted.
+        self._done = True
+        write_at(fd, head[:_PAGE], 0)
+        with suppress(OSError):  # what a dead writer has left behind does no harm
+            os.ftruncate(fd, place + len(tail))
+        return self._home._now_in(self._file, head, frame)
+
+    def _fits(self, head: bytes) -> bool:
+        """Whether a header can take the place of the old one by one write of a page."""
+        if len(head) != self._base:
+            return False
+        return head[_PAGE:] == pread(self._file.fd, _PAGE, max(self._base, _PAGE))
+
+    def _rewrite(self) -> Snapshot:
         """A new file without what is not used any more, in place of the old one."""
-        numbers = [n for n, offset in enumerate(self.offsets.tolist()) if offset >= 0]
-        temporary = f"{self._home.path}.{os.getpid()}-{threading.get_ident()}.tmp"
-        mode = os.fstat(self._file.fd).st_mode & 0o7777
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            old, place = self.offsets.copy(), 0
-            base = len(self.ends(0)[0])
-            for number in numbers:
-                data = self.chunk(int(old[number]))
-                _pwrite(fd, data, base + place)
-                self.offsets[number] = place
-                place += len(data)
-            head, tail = self.ends(place)
-            _pwrite(fd, tail, base + place)
-            _pwrite(fd, head, 0)
-            os.rename(temporary, self._home.path)
-        except BaseException:
+        path = os.path.realpath(self._home.path)
+        temporary = beside(path)
+        with suppress(FileNotFoundError):  # of a dead writer: a living one would have the lock
             os.unlink(temporary)
+        file = LogFile(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            os.fchmod(file.fd, os.fstat(self._file.fd).st_mode & 0o7777)
+            base = place = len(self.ends(0)[0])
+            for data in self.stored():
+                write_at(file.fd, data, place)
+                place += len(data)
+            head, tail = self.ends(place - base)
+            frame = parse_ends(head, tail)
+            write_at(file.fd, tail, place)
+            write_at(file.fd, head, 0)
+            os.rename(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
             raise
-        finally:
-            os.close(fd)
+        return self._home._now_in(file, head, frame)
 
     def close(self) -> None:
         """Clear away what was appended and has not become part of the frame."""
         if not self._done:
             with suppress(OSError):
                 os.ftruncate(self._file.fd, self._base + self._begin)
-
-
-def _ranges(fd: int, ranges: Sequence[ByteRange]) -> list[Value]:
-    size = os.fstat(fd).st_size
-    spans = (resolve_range(*byte_range, size) for byte_range in ranges)
-    return [pread(fd, first, last) for first, last in spans]
-
-
-def _pwrite(fd: int, data: Value, place: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, place)
-        view, place = view[written:], place + written
