@@ -12,17 +12,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from storekit.codecs.blocks import BlockCoder, fits
 from storekit.codecs.blosc import blosc_rate
 from storekit.codecs.spec import ChunkSpec
-from storekit.errors import MetadataError
+from storekit.errors import CorruptFrameError, MetadataError
+from storekit.frames.chunk import parse_chunk, unchecked_decompress_into
 from storekit.frames.chunkseal import head_size, read_head, repeated, seal_chunk, verify_chunk
 from storekit.frames.head import Head
+from storekit.frames.layout import FrameHeader
 from storekit.frames.params import Codec, CParams
-from storekit.selection.part import Part
+from storekit.selection.part import Part, take
 from storekit.typing import AnyArray, Shape, Value
 
-__all__ = ["FrameChunkCoder"]
+__all__ = ["FrameChunkCoder", "PlainChunkCoder"]
 
 MAX_TYPESIZE = 255
 """Larger elements are bytes to blosc2."""
@@ -87,3 +91,49 @@ class FrameChunkCoder(BlockCoder):
 
     def _head(self, data: Value) -> Head | None:
         return read_head(data, self._grid.nbytes, self._grid.blocksize)
+
+
+class PlainChunkCoder(FrameChunkCoder):
+    """
+    The coder of the chunks of a super-chunk: of one dimension, in blocks of any size. The last of
+    them may be shorter than the others.
+
+    Args:
+        spec: The chunks.
+
+        header: Of the frame.
+    """
+
+    ranges = False
+
+    def __init__(self, spec: ChunkSpec, header: FrameHeader) -> None:
+        super().__init__(spec, spec.shape, CParams.from_header(header))
+        self._header = header
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        return self.cparams.compress_args(self._header.typesize, self._header.blocksize)
+
+    def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
+        """Decode all of a chunk; behind a short one there are zeros."""
+        grid = self._grid
+        chunk = np.zeros(grid.nbytes, np.uint8)
+        nbytes, blocksize = self._sizes(data)
+        content = chunk[:nbytes]
+        element = repeated(data, nbytes, grid.dtype)
+        if element is not None:
+            content.view(grid.dtype)[...] = element
+        else:
+            verify_chunk(data, nbytes, blocksize)
+            unchecked_decompress_into(data, content)
+        array = chunk.view(grid.dtype)
+        out[...] = array if part is None else take(array, part)
+
+    def _sizes(self, data: Value) -> tuple[int, int]:
+        """Bytes of the content of a chunk, and of its blocks."""
+        header = parse_chunk(data)
+        if not 0 < header.nbytes <= self._grid.nbytes or header.nbytes % self.spec.dtype.itemsize:
+            raise CorruptFrameError(
+                f"expected {self._grid.nbytes} bytes at most, the chunk states {header.nbytes}"
+            )
+        return header.nbytes, header.blocksize

@@ -9,6 +9,7 @@ from storekit.frames.chunk import special_chunk
 from storekit.frames.frame import Frame, trimmed
 from storekit.frames.home import Change, Home, Snapshot
 from storekit.frames.layout import NANS, UNINIT, ZEROS
+from storekit.frames.plain import check_length, shortened
 from storekit.keys import resolve_range
 from storekit.stores.base import ReadableStore, WritableStore
 from storekit.typing import AnyArray, ByteRange, Value
@@ -52,7 +53,10 @@ class FrameChunks(ReadableStore):
         if offset < 0:
             return self._special(key, offset)
         (value,) = self._source.read([(offset, (0, None))])
-        return trimmed(value)
+        value = trimmed(value)
+        if self.frame.plain:
+            check_length(self.frame, int(key), value)
+        return value
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
         offset = self._offset(key)
@@ -85,6 +89,8 @@ class ChangingChunks(FrameChunks, WritableStore):
     _source: Change
 
     def _set(self, key: str, value: Value) -> None:
+        if self.frame.plain:
+            value = shortened(self.frame, int(key), value)
         self._source.put(int(key), value)
 
     def _erase(self, key: str) -> None:

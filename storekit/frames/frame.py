@@ -8,7 +8,7 @@ how many there must be, what each decodes to.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -17,19 +17,13 @@ from typing import TypeAlias
 import numpy as np
 
 from storekit.errors import CorruptFrameError
-from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd, parse_b2nd
-
-CATERVA = "caterva"
-
-
-def pack_array_meta(name, meta):
-    return pack_b2nd(meta)
-
-
-def parse_array_meta(layers, size):
-    return parse_b2nd(layers[B2ND].content) if B2ND in layers else None
-
-
+from storekit.frames.b2nd import (
+    B2ND,
+    CATERVA,
+    B2ndMeta,
+    pack_array_meta,
+    parse_array_meta,
+)
 from storekit.frames.chunk import BLOSC2_HEADER, MAX_CHUNK
 from storekit.frames.index import MAX_CHUNKS, check_offsets, pack_offsets, parse_offsets
 from storekit.frames.layout import (
@@ -62,6 +56,8 @@ __all__ = [
     "new_ends",
     "pack_ends",
     "parse_ends",
+    "parse_sparse",
+    "plain_meta",
     "trimmed",
 ]
 
@@ -70,6 +66,10 @@ Read: TypeAlias = Callable[[Sequence[ByteRange]], list[Value]]
 
 FIRST_READ = 4096
 LAST_READ = 1 << 16
+MAX_TYPESIZE = 255
+"""Larger elements are bytes to blosc2."""
+
+MAX_NAME = 1 << 62
 MAX_HEADER = 1 << 24
 """A header has sixteen metalayers at most; nobody puts more than this into them."""
 
@@ -103,6 +103,11 @@ class Frame:
     offsets: AnyArray
     dead: int = 0
     sealed: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a super-chunk of blosc2: of bytes or records, and no array."""
+        return _is_plain(self.layers)
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -187,8 +192,9 @@ def _parse(head: bytes, header: FrameHeader, tail: bytes, *, names: bool = False
     end = len(tail) - tail_size(tail, header)
     index, trailer = tail[:end], parse_trailer(tail[end:])
     dead = check_fingerprint(head, _shapes(layers), index, tail[end:])
-    offsets = parse_offsets(index, _count(header, meta))
-    check_offsets(offsets, 1 << 62 if names else header.cbytes - BLOSC2_HEADER + 1)
+    count = _count(header, meta, not _is_plain(layers))
+    offsets = parse_offsets(index, count)
+    check_offsets(offsets, MAX_NAME if names else header.cbytes - BLOSC2_HEADER + 1)
     return Frame(header, layers, meta, trailer, offsets, dead or 0, dead is not None)
 
 
@@ -204,6 +210,20 @@ def parse_ends(head: bytes, tail: bytes, *, names: bool = False) -> Frame:
         names: Whether the offsets are names of chunks, which are elsewhere.
     """
     return _parse(head, parse_header(head), tail, names=names)
+
+
+def parse_sparse(data: bytes) -> Frame:
+    """
+    The sparse frame of which this is the file beside the chunks.
+
+    Raises:
+        CorruptFrameError: If it is damaged, or something else.
+    """
+    header = parse_header(data, sparse=True)
+    if header.frame_len != len(data):
+        raise CorruptFrameError(f"{len(data)} bytes, the frame states {header.frame_len}")
+    size = header.header_len
+    return _parse(data[:size], header, data[size:], names=True)
 
 
 def pack_ends(
@@ -241,21 +261,24 @@ def pack_ends(
         for name, content in layers.items()
     }
     itemsize = meta.dtype.itemsize
-    blocksize = prod(meta.blocks) * itemsize
-    chunksize = prod(grid_counts(meta.chunks, meta.blocks)) * blocksize
-    nbytes = chunksize * len(offsets)
-    if contents.keys().isdisjoint((B2ND, CATERVA)):
+    typesize = itemsize if itemsize <= MAX_TYPESIZE else 1
+    if _is_plain(contents):
+        _, _, _, _, typesize, blocksize, chunksize, *_ = header
         nbytes = prod(meta.shape) * itemsize
+    else:
+        blocksize = prod(meta.blocks) * itemsize
+        chunksize = prod(grid_counts(meta.chunks, meta.blocks)) * blocksize
+        nbytes = chunksize * len(offsets)
     section = pack_metalayers(contents)
     index, trailer = pack_offsets(offsets), pack_trailer(vlmeta)
     shapes = contents.get(B2ND, contents.get(CATERVA, b""))
     header_len = MIN_HEADER + len(section)
     new = header._replace(
         header_len=header_len,
-        frame_len=header_len + cbytes + len(index) + len(trailer),
+        frame_len=header_len + (0 if header.sparse else cbytes) + len(index) + len(trailer),
         nbytes=nbytes,
         cbytes=cbytes,
-        typesize=itemsize if itemsize < 256 else 1,
+        typesize=typesize,
         blocksize=blocksize,
         chunksize=chunksize,
         has_vlmeta=bool(vlmeta),
@@ -294,27 +317,39 @@ def _shapes(layers: Mapping[str, Metalayer]) -> bytes:
     return layer.content if layer else b""
 
 
+def _is_plain(layers: Collection[str]) -> bool:
+    """Whether these are the metalayers of a super-chunk: of bytes or records, and no array."""
+    return not (B2ND in layers or CATERVA in layers)
+
+
 def _meta(layers: Mapping[str, Metalayer], header: FrameHeader) -> B2ndMeta:
     """The array in a frame; of one that only has bytes or records, one dimension of these."""
     found = parse_array_meta(layers, header.typesize)
-    if found is not None:
-        return found
+    return plain_meta(header) if found is None else found
+
+
+def plain_meta(header: FrameHeader) -> B2ndMeta:
+    """A super-chunk as an array of one dimension, of bytes or records."""
+    sizes = header.nbytes, header.chunksize
     size = header.typesize
-    if header.chunksize % size or header.blocksize % size or header.nbytes % size:
-        raise CorruptFrameError(f"elements of {size} bytes in {header.nbytes}")
+    if size > MAX_TYPESIZE or any(n % size for n in sizes):
+        size = 1
+    if header.chunksize <= 0 < header.nbytes:
+        raise CorruptFrameError(f"{header.nbytes} bytes in chunks of {header.chunksize}")
+    length, chunk = (n // size for n in sizes)
     dtype = np.dtype("u1" if size == 1 else f"V{size}")
-    sides = header.nbytes, header.chunksize, header.blocksize
-    shape, chunks, blocks = ((n // size,) for n in sides)
-    return B2ndMeta(shape, chunks, blocks, dtype)
+    chunks = (max(chunk, 1),)
+    return B2ndMeta((length,), chunks, chunks, dtype)
 
 
-def _count(header: FrameHeader, meta: B2ndMeta) -> int:
+def _count(header: FrameHeader, meta: B2ndMeta, arrays: bool) -> int:
     """How many chunks there must be, if header and metalayer agree about them."""
     if not prod(meta.shape):
         return 0
     blocksize = prod(meta.blocks) * meta.dtype.itemsize
     chunksize = prod(grid_counts(meta.chunks, meta.blocks)) * blocksize
-    if (header.chunksize, header.blocksize) != (chunksize, blocksize) or chunksize > MAX_CHUNK:
+    expected = (chunksize, blocksize) if arrays else (chunksize, header.blocksize)
+    if (header.chunksize, header.blocksize) != expected or chunksize > MAX_CHUNK:
         raise CorruptFrameError(
             f"header and metalayer disagree: chunks of {header.chunksize} bytes in blocks of"
             f" {header.blocksize}, and of {chunksize} in blocks of {blocksize}"
@@ -344,7 +379,7 @@ def new_ends(
 
         special: What all elements are: `ZEROS`, `NANS` or `UNINIT`.
     """
-    typesize = meta.dtype.itemsize if meta.dtype.itemsize < 256 else 1
+    typesize = meta.dtype.itemsize if meta.dtype.itemsize <= MAX_TYPESIZE else 1
     header = FrameHeader(0, 0, 0, 0, typesize, 0, 0, *cparams.header_fields(typesize))
     count = prod(grid_counts(meta.shape, meta.chunks))
     offsets = np.full(count, special, np.int64)

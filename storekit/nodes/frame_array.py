@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from storekit.codecs.frame_chunk import FrameChunkCoder
+from storekit.codecs.frame_chunk import FrameChunkCoder, PlainChunkCoder
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import ConflictError
 from storekit.frames.chunks import ChangingChunks, FrameChunks
@@ -71,7 +71,11 @@ class FrameArray(Array):
         spec = ChunkSpec(meta.chunks, meta.dtype, np.zeros((), meta.dtype)[()])
         settings = spec, meta.blocks, CParams.from_header(frame.header)
         if self._coder is None or self._settings != settings:
-            self._coder, self._settings = FrameChunkCoder(*settings), settings
+            self._settings = settings
+            if frame.plain:
+                self._coder = PlainChunkCoder(spec, frame.header)
+            else:
+                self._coder = FrameChunkCoder(*settings)
         return ChunkIO(chunks, shape, self._coder, _numbering(shape, meta.chunks))
 
     def _now(self) -> _State:
