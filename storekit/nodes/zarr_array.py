@@ -16,8 +16,9 @@ from storekit.nodes.dtypes.base import unshared
 from storekit.nodes.layout import check_shape, new_metadata
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
+from storekit.nodes.placing import create_document
 from storekit.nodes.shrink import cells, cut_away, worth_listing
-from storekit.nodes.zarr_node import ZarrNode, create_document
+from storekit.nodes.zarr_node import ZarrNode
 from storekit.pool import submit
 from storekit.selection.parse import Selection, select, select_blocks
 from storekit.selection.part import view

@@ -22,8 +22,9 @@ from storekit.nodes.lookup import (
 )
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata
 from storekit.nodes.naming import check_name, document_key, hidden, join_path, normal_path
+from storekit.nodes.placing import create_document, remove_node
 from storekit.nodes.zarr_array import ZarrArray
-from storekit.nodes.zarr_node import ZarrNode, create_document, remove_node
+from storekit.nodes.zarr_node import ZarrNode
 from storekit.pool import run
 from storekit.stores.base import Latency, ListableStore, ReadableStore
 from storekit.typing import JSON

@@ -10,12 +10,11 @@ import json
 from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from storekit.errors import (
     ConflictError,
     KeyNotFoundError,
-    NodeExistsError,
     NodeNotFoundError,
     NodeTypeError,
     ReadOnlyError,
@@ -23,20 +22,17 @@ from storekit.errors import (
 from storekit.nodes.locks import value_lock
 from storekit.nodes.lookup import (
     Metadata,
-    check_store,
     find_document,
-    load_document,
     parse_document,
 )
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 from storekit.nodes.naming import document_key, normal_path
 from storekit.nodes.node import Node
-from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
+from storekit.nodes.placing import writable
+from storekit.stores.base import ConditionalStore, ReadableStore
 from storekit.typing import JSON
 
-__all__ = ["ZarrNode", "create_document", "remove_node"]
-
-M = TypeVar("M", bound=Metadata)
+__all__ = ["ZarrNode"]
 
 
 class ZarrNode(Node):
@@ -145,7 +141,7 @@ class ZarrNode(Node):
     def _edit(self, change: Callable[[Any], Any]) -> None:
         """Change the document that the store holds now, which others may have changed, too."""
         self._check_format("set")
-        store, key = _writable(self._store, "set"), document_key(self._path)
+        store, key = writable(self._store, "set"), document_key(self._path)
         with value_lock(store, key):
             while True:
                 try:
@@ -221,93 +217,6 @@ class _Attributes(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
-
-
-def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: bool) -> M:
-    """
-    Write the document of a new node, and groups above it where there are none.
-
-    Returns:
-        The metadata.
-
-    Raises:
-        NodeExistsError: If something is at the path and must not be overwritten, or an array lies
-            above it.
-
-        ReadOnlyError: If the store cannot be written.
-    """
-    check_store(store)
-    document = metadata.to_bytes()
-    _make_parents(store, path)
-    if overwrite:
-        remove_node(store, path)
-    elif isinstance(metadata, ArrayMetadata):
-        _check_vacant(store, path)
-    _put_new(store, path, document)
-    return metadata
-
-
-def _make_parents(store: ReadableStore, path: str) -> None:
-    """Write a group document at every ancestor below the nearest one that is a node."""
-    missing: list[str] = []
-    parent = path
-    while parent:
-        parent = parent.rpartition("/")[0]
-        try:
-            found = load_document(store, parent)
-        except NodeNotFoundError:
-            missing.append(parent)
-            continue
-        if isinstance(found, ArrayMetadata):
-            raise NodeExistsError(f"cannot create {path!r}: {parent!r} is an array")
-        break
-    for parent in reversed(missing):
-        try:
-            _put_new(store, parent, GroupMetadata().to_bytes())
-        except NodeExistsError:
-            if isinstance(load_document(store, parent), ArrayMetadata):
-                raise  # somebody else was faster, and made it an array
-
-
-def _put_new(store: ReadableStore, path: str, document: bytes) -> None:
-    target, key = _writable(store, "set"), document_key(path)
-    try:
-        if isinstance(target, ConditionalStore):
-            target.compare_and_set(key, document, None)
-            return
-        taken = store.exists(key)
-    except ConflictError:
-        taken = True
-    if taken:
-        raise NodeExistsError(f"there is a node at {path!r} already")
-    target.set(key, document)
-
-
-def remove_node(store: ReadableStore, path: str) -> None:
-    """
-    Remove a node and all below it; nothing happens if there is none.
-
-    The document goes first: a removal that breaks off leaves no node that looks whole.
-    """
-    target = _writable(store, "erase_prefix")
-    target.erase(document_key(path))
-    target.erase_prefix(f"{path}/" if path else "")
-
-
-def _check_vacant(store: ReadableStore, path: str) -> None:
-    """An array made where keys are left over would take them for its chunks."""
-    if isinstance(store, ListableStore):
-        found = store.list_dir(f"{path}/" if path else "")
-        if document_key(path) in found:
-            raise NodeExistsError(f"there is a node at {path!r} already")
-        if found:
-            raise NodeExistsError(f"{path!r} has no node, but keys below it, such as {found[0]!r}")
-
-
-def _writable(store: ReadableStore, op: str) -> WritableStore:
-    if not isinstance(store, WritableStore):
-        raise ReadOnlyError("the store cannot be written", store=store, op=op)
-    return store
 
 
 def _nothing() -> None:

@@ -1,0 +1,136 @@
+"""How nodes appear in a hierarchy, and how they go: documents and the keys below them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from storekit.errors import ConflictError, NodeExistsError, NodeNotFoundError, ReadOnlyError
+from storekit.nodes.lookup import Metadata, check_store, load_document
+from storekit.nodes.metadata import ArrayMetadata, GroupMetadata
+from storekit.nodes.naming import document_key
+from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
+
+__all__ = [
+    "check_vacant",
+    "create_document",
+    "make_parents",
+    "put_document",
+    "remove_node",
+    "writable",
+]
+
+M = TypeVar("M", bound=Metadata)
+
+
+def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: bool) -> M:
+    """
+    Write the document of a new node, and groups above it where there are none.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        NodeExistsError: If something is at the path and must not be overwritten, or an array lies
+            above it.
+
+        ReadOnlyError: If the store cannot be written.
+    """
+    check_store(store)
+    document = metadata.to_bytes()
+    make_parents(store, path)
+    if overwrite:
+        remove_node(store, path)
+    elif isinstance(metadata, ArrayMetadata):
+        check_vacant(store, path)
+    put_document(store, path, document)
+    return metadata
+
+
+def make_parents(store: ReadableStore, path: str) -> None:
+    """
+    Write a group document at every ancestor below the nearest one that is a node.
+
+    Raises:
+        NodeExistsError: If that is an array.
+
+        ReadOnlyError: If the store cannot be written.
+    """
+    missing: list[str] = []
+    parent = path
+    while parent:
+        parent = parent.rpartition("/")[0]
+        try:
+            found = load_document(store, parent)
+        except NodeNotFoundError:
+            missing.append(parent)
+            continue
+        if isinstance(found, ArrayMetadata):
+            raise NodeExistsError(f"cannot create {path!r}: {parent!r} is an array")
+        break
+    for parent in reversed(missing):
+        try:
+            put_document(store, parent, GroupMetadata().to_bytes())
+        except NodeExistsError:
+            if isinstance(load_document(store, parent), ArrayMetadata):
+                raise  # somebody else was faster, and made it an array
+
+
+def put_document(store: ReadableStore, path: str, document: bytes) -> None:
+    """
+    Let a node appear.
+
+    Raises:
+        NodeExistsError: If there is one already.
+
+        ReadOnlyError: If the store cannot be written.
+    """
+    target, key = writable(store, "set"), document_key(path)
+    try:
+        if isinstance(target, ConditionalStore):
+            target.compare_and_set(key, document, None)
+            return
+        taken = store.exists(key)
+    except ConflictError:
+        taken = True
+    if taken:
+        raise NodeExistsError(f"there is a node at {path!r} already")
+    target.set(key, document)
+
+
+def remove_node(store: ReadableStore, path: str) -> None:
+    """
+    Remove a node and all below it; nothing happens if there is none.
+
+    The document goes first: a removal that breaks off leaves no node that looks whole.
+    """
+    target = writable(store, "erase_prefix")
+    target.erase(document_key(path))
+    target.erase_prefix(f"{path}/" if path else "")
+
+
+def check_vacant(store: ReadableStore, path: str) -> None:
+    """
+    Check that there are no keys below a path, as far as the store can list them: an array made
+    where some are left over would take them for its chunks.
+
+    Raises:
+        NodeExistsError: If there are.
+    """
+    if isinstance(store, ListableStore):
+        found = store.list_dir(f"{path}/" if path else "")
+        if document_key(path) in found:
+            raise NodeExistsError(f"there is a node at {path!r} already")
+        if found:
+            raise NodeExistsError(f"{path!r} has no node, but keys below it, such as {found[0]!r}")
+
+
+def writable(store: ReadableStore, op: str) -> WritableStore:
+    """
+    The store, as one that can be written.
+
+    Raises:
+        ReadOnlyError: If it is none.
+    """
+    if not isinstance(store, WritableStore):
+        raise ReadOnlyError("the store cannot be written", store=store, op=op)
+    return store
