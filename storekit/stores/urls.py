@@ -19,21 +19,27 @@ this disk is read-only, and the options are for the store that it lies in, but `
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from storekit.stores._url_parts import (
+    LINK,
+    SCHEME,
+    inside_of,
+    links_of,
+    name_in,
+    parent_of,
+    path_of,
+    scheme_of,
+)
 from storekit.stores.base import Store
 
-__all__ = ["open_store", "register_scheme"]
+__all__ = ["open_parent", "open_store", "register_scheme"]
 
 Opener: TypeAlias = Callable[..., Store]
 
-_SCHEME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+.-]*")
-_LINK = re.compile(r"[a-z]+")  # of a chain: a scheme alone, as fsspec reads it
 _memories: dict[str, Store] = {}
 _guard = threading.Lock()
 
@@ -76,6 +82,32 @@ def open_store(url: str | os.PathLike[str], *, driver: str | None = None, **opti
     return opener(text, **options)
 
 
+def open_parent(url: str, *, driver: str | None = None, **options: Any) -> tuple[Store, str]:
+    """
+    The store that the value at a URL is in, and the key of the value there.
+
+    Args:
+        url: Such as ``"https://host/folder/x.b2nd?signature=..."``.
+
+        driver: As in `open_store`.
+
+        options: As in `open_store`.
+
+    Raises:
+        ValueError: If it is the URL of a store alone, such as a bucket; and as `open_store`.
+
+        TypeError, ImportError, StoreError: As `open_store`.
+    """
+    if not name_in(url):
+        raise ValueError("expected the URL of a value in a store, found that of a store")
+    first, *others = links_of(url)
+    if others and (inside := inside_of(first)) is not None:
+        folder, _, name = inside.rpartition("/")
+        return open_store("::".join([f"zip://{folder}", *others]), driver=driver, **options), name
+    folder, query, name = parent_of(url.rstrip("/"))
+    return open_store(f"{folder}{query}", driver=driver, **options), name
+
+
 def register_scheme(scheme: str, opener: Opener) -> None:
     """
     Let a function open the URLs of a scheme, also one that is known already.
@@ -85,21 +117,21 @@ def register_scheme(scheme: str, opener: Opener) -> None:
 
         opener: Called with the URL and the options.
     """
-    if not _SCHEME.fullmatch(scheme):
+    if not SCHEME.fullmatch(scheme):
         raise ValueError(f"a scheme has letters, digits, '_', '+', '-' and '.', found {scheme!r}")
     _OPENERS[scheme.lower()] = opener
     _SCHEMES[scheme.lower()] = scheme.lower()
 
 
 def _driver_of(url: str) -> str:
-    links, scheme = _links_of(url), _scheme_of(url)
+    links, scheme = links_of(url), scheme_of(url)
     if len(links) > 1:
-        return "zip" if _inside(links[0]) is not None else "fsspec"
+        return "zip" if inside_of(links[0]) is not None else "fsspec"
     if not scheme:
         return _driver_of_path(url)
     driver = _SCHEMES.get(scheme, "fsspec")
     if driver == "local":
-        return _driver_of_path(str(_path(url)))
+        return _driver_of_path(str(path_of(url)))
     archive = _OPENERS[driver] in _MAY_BE_ZIP and urlsplit(url).path.lower().endswith(".zip")
     return "zip" if archive else driver
 
@@ -115,31 +147,11 @@ def _driver_of_path(path: str) -> str:
     return "zip" if path.lower().endswith(".zip") and not os.path.isdir(path) else "local"
 
 
-def _scheme_of(url: str) -> str:
-    """In small letters; empty of a path."""
-    scheme, found, _ = url.partition("://")
-    if found and _SCHEME.fullmatch(scheme):
-        return scheme.lower()
-    return "file" if url.lower().startswith("file:/") else ""
-
-
-def _links_of(url: str) -> list[str]:
-    """The links of a chain; of all else it is one."""
-    links = url.split("::")
-    return links if _scheme_of(links[0]) or _LINK.fullmatch(links[0]) else [url]
-
-
-def _inside(link: str) -> str | None:
-    """The path in an archive, of the link of a chain that asks for that; None of others."""
-    scheme, _, path = link.partition("://")
-    return path.strip("/") if scheme == "zip" else None
-
-
 def _open_memory(url: str, **options: Any) -> Store:
     from storekit.stores.memory import MemoryStore
     from storekit.stores.prefix import PrefixStore
 
-    if _scheme_of(url) != "memory":
+    if scheme_of(url) != "memory":
         raise ValueError("driver 'memory' needs a URL such as memory://name")
     name, _, path = url.partition("://")[2].strip("/").partition("/")
     if not name:
@@ -156,14 +168,14 @@ def _open_memory(url: str, **options: Any) -> Store:
 def _open_local(url: str, **options: Any) -> Store:
     from storekit.stores.local import LocalStore
 
-    return LocalStore(_path(url), **options)
+    return LocalStore(path_of(url), **options)
 
 
 def _open_zip(url: str, **options: Any) -> Store:
     from storekit.stores.prefix import PrefixStore
 
-    links = _links_of(url)
-    inside = _inside(links[0]) if len(links) > 1 else None
+    links = links_of(url)
+    inside = inside_of(links[0]) if len(links) > 1 else None
     if inside is None:
         return _open_archive(url, options)
     store = _open_archive("::".join(links[1:]), options)
@@ -173,31 +185,21 @@ def _open_zip(url: str, **options: Any) -> Store:
 def _open_archive(url: str, options: dict[str, Any]) -> Store:
     from storekit.stores.zip import ZipStore
 
-    links = _links_of(url)
-    if not url or (len(links) > 1 and _inside(links[0]) is not None):
+    links = links_of(url)
+    if not url or (len(links) > 1 and inside_of(links[0]) is not None):
         raise ValueError("behind zip:: stands the URL or the path of one archive")
-    if len(links) == 1 and _scheme_of(url) in ("", "file"):
-        return ZipStore(_path(url), **options)
+    if len(links) == 1 and scheme_of(url) in ("", "file"):
+        return ZipStore(path_of(url), **options)
     if options.pop("mode", "r") != "r":
         raise ValueError("mode must be 'r' for an archive that is not on a disk")
     own = {name: options.pop(name) for name in ("max_member_bytes",) if name in options}
-    folder, query, name = _parent(url)
+    folder, query, name = parent_of(url)
     inner = open_store(f"{folder}{query}", **options)
     try:
         return ZipStore.over(inner, name, **own)
     except BaseException:
         inner.close()
         raise
-
-
-def _parent(url: str) -> tuple[str, str, str]:
-    """The URL of what a value is in, its query, and the name of the value there."""
-    query = ""
-    if _scheme_of(url) in ("http", "https"):
-        url, mark, rest = url.partition("?")
-        query = mark + rest
-    folder, _, name = url.rpartition("/")
-    return folder, query, unquote(name)
 
 
 def _open_http(url: str, **options: Any) -> Store:
@@ -209,7 +211,7 @@ def _open_http(url: str, **options: Any) -> Store:
 def _open_object(url: str, **options: Any) -> Store:
     from storekit.stores.object import ObjectStore
 
-    if _scheme_of(url) == "gcs":  # as Google's packages for Python say; obstore does not know it
+    if scheme_of(url) == "gcs":  # as Google's packages for Python say; obstore does not know it
         url = f"gs{url[len('gcs') :]}"
     return ObjectStore(url, **options)
 
@@ -219,8 +221,8 @@ def _open_fsspec(url: str, **options: Any) -> Store:
 
     from storekit.stores.fsspec import FsspecStore
 
-    for link in _links_of(url):
-        scheme = _scheme_of(link) or (link if _LINK.fullmatch(link) and link != url else "file")
+    for link in links_of(url):
+        scheme = scheme_of(link) or (link if LINK.fullmatch(link) and link != url else "file")
         try:
             get_filesystem_class(scheme)
         except ValueError:
@@ -230,19 +232,6 @@ def _open_fsspec(url: str, **options: Any) -> Store:
             ) from None
     own = {name: options.pop(name) for name in ("path", "concurrency") if name in options}
     return FsspecStore(url, storage_options=options or None, **own)
-
-
-def _path(url: str) -> Path:
-    """The path of a ``file:`` URL; any other text is one, unless it is a URL."""
-    scheme = _scheme_of(url)
-    if scheme not in ("", "file"):
-        raise ValueError(f"expected a path or a file URL, found a URL of {scheme!r}")
-    if not scheme:
-        return Path(url)
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
-        raise ValueError(f"file URLs are of this machine; found the host {parts.netloc!r}")
-    return Path(unquote(parts.path))
 
 
 _SCHEMES = {
