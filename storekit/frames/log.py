@@ -15,6 +15,8 @@ import fcntl
 import os
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 from storekit.errors import AccessDeniedError, CodecError, ReadOnlyError
 from storekit.frames.frame import Frame, chunk_size, load_frame, parse_ends
@@ -83,6 +85,9 @@ class LogHome(Home):
     def __init__(self, path: str, *, writable: bool = False, start: int = 0) -> None:
         self.path, self.writable, self.start = os.path.abspath(path), writable, start
         self._state = self._load()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), writable=self.writable, start=self.start), (self.path,)
 
     @property
     def identity(self) -> Hashable:

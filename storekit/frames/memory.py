@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
+from typing import Any, Self
+from typing import Any
 
 from storekit.errors import ReadOnlyError
-from storekit.frames.frame import Frame, parse_ends
+from storekit.frames.frame import Frame, load_frame, parse_ends, trimmed
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.keys import resolve_range
 from storekit.stores.base import Latency
@@ -46,6 +48,38 @@ class MemoryHome(Home):
         self._names = count(max(chunks or (), default=-1) + 1)
         self._snapshot = _MemorySnapshot(frame, dict(chunks or {}))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        snapshot = self._snapshot
+        ends = _MemoryChange(self, snapshot).ends(snapshot.frame.header.cbytes)
+        chunks = {name: bytes(chunk) for name, chunk in snapshot.chunks.items()}
+        return _restore, (*ends, chunks, self.writable)
+
+    @classmethod
+    def of(cls, data: bytes, *, writable: bool = True) -> Self:
+        """
+        The home of a frame that is there as one.
+
+        Args:
+            data: The frame; what follows it is not looked at.
+
+            writable: As above.
+
+        Raises:
+            CorruptFrameError: If it is none.
+        """
+
+        def ranges(asked: Sequence[ByteRange]) -> list[Value]:
+            return [_cut(view, each) for each in asked]
+
+        view = memoryview(data).toreadonly()
+        frame = load_frame(ranges)
+        places = {place: frame.extent(place) for place in set(frame.offsets.tolist()) if place >= 0}
+        chunks = {place: trimmed(view[a:b]) for place, (a, b) in places.items()}
+        return cls(frame, chunks, writable=writable)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (type(self), self._snapshot.pack(), self.writable)
+
     @property
     def identity(self) -> Hashable:
         """This object."""
@@ -64,6 +98,10 @@ class MemoryHome(Home):
         if not self.writable:
             raise ReadOnlyError("the frame was opened to be read", op="set")
         yield _MemoryChange(self, self._snapshot)
+
+
+def _restore(head: bytes, tail: bytes, chunks: Mapping[int, Value], writable: bool) -> MemoryHome:
+    return MemoryHome(parse_ends(head, tail, names=True), chunks, writable=writable)
 
 
 class _MemoryChange(Change):
@@ -91,6 +129,10 @@ class _MemoryChange(Change):
         head, tail = self.ends(sum(map(len, chunks.values())))
         self._home._snapshot = _MemorySnapshot(parse_ends(head, tail, names=True), chunks)
         return self._home._snapshot
+
+
+def _unpacked(kind: type[MemoryHome], data: bytes, writable: bool) -> MemoryHome:
+    return kind.of(data, writable=writable)
 
 
 def _cut(value: Value, byte_range: ByteRange) -> Value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 from storekit.errors import KeyNotFoundError, ReadOnlyError
 from storekit.frames.frame import Frame, load_frame
@@ -64,6 +66,10 @@ class StoredHome(Home):
         self.latency, self.request_cost, self.clock = store.latency, store.request_cost, store.clock
         self._lock = threading.Lock()
         self.refresh()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        more = partial(type(self), writable=self.writable, start=self.start)
+        return more, (self.store, self.key)
 
     @property
     def concurrency(self) -> int:
