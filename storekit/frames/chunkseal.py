@@ -91,7 +91,7 @@ def _seal_stored(chunk: bytes, nbytes: int, blocksize: int) -> bytes:
     header[16:22] = header[24:30] = bytes(6)  # no filters
     header[31] &= ~DICT
     blocks = [content[i : i + blocksize] for i in range(0, nbytes, blocksize)]
-    pieces = [piece for block in blocks for piece in (struct.pack("<i", len(block)), block)]
+    pieces = [piece for block in blocks for piece in (struct.pack("<i", len(block)), block.data)]
     body = np.frombuffer(b"".join(pieces), np.uint8)
     return _seal(header, tuple(range(0, len(body), 4 + blocksize)), b"", body)
 
@@ -111,7 +111,7 @@ def _seal(
         *[google_crc32c.value(body[a:b]) for a, b in zip(places, ends, strict=True)],
     )
     check = google_crc32c.extend(google_crc32c.value(head), sums)
-    return b"".join((head, MARK, _U32.pack(check), sums, body))
+    return b"".join((head, MARK, _U32.pack(check), sums, body.data))
 
 
 def verify_chunk(data: Value, nbytes: int, blocksize: int) -> None:
