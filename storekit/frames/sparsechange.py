@@ -1,0 +1,122 @@
+"""Changes of sparse frames: chunks under numbers of their own, then the index."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING
+
+from storekit.errors import ConflictError, CorruptFrameError, StoreError
+from storekit.frames.frame import chunk_size, parse_sparse
+from storekit.frames.home import Change, Snapshot
+from storekit.keys import resolve_range
+from storekit.stores.base import ConditionalStore, WritableStore
+from storekit.typing import ByteRange, Value
+
+if TYPE_CHECKING:
+    from storekit.frames.sparse import SparseHome
+
+__all__ = ["SparseChange"]
+
+_NUMBERS = 1 << 31
+"""So many numbers there are for chunks. When they are used up, those that became free are taken."""
+
+
+class SparseChange(Change):
+    """
+    Chunks under new numbers.
+
+    Which number comes next is in the fingerprint, where other frames have how many bytes are not
+    used.
+    """
+
+    def __init__(
+        self, home: SparseHome, store: WritableStore, snapshot: Snapshot, version: str | None
+    ) -> None:
+        super().__init__(snapshot)
+        self._home, self._store, self._version = home, store, version
+        used = self.offsets[self.offsets >= 0]
+        self._used = set(used.tolist())
+        self._numbers = count(max(self.dead, int(used.max(initial=-1)) + 1))
+        self._next = self.dead
+        self._sizes: dict[int, int] = {}
+        self._unused: set[int] = set()
+        self._done = False
+
+    def replaces(self, index: bytes) -> None:
+        """The frame takes the place of another one, of which this is the index."""
+        with suppress(CorruptFrameError):
+            frame = parse_sparse(index)
+            old = set(frame.offsets[frame.offsets >= 0].tolist())
+            self._used |= old
+            self._unused |= old
+            self._numbers = count(max(frame.dead, max(old, default=-1) + 1))
+
+    def put(self, number: int, data: Value) -> None:
+        """Store a chunk, under a number that nobody else has taken meanwhile."""
+        while True:
+            with self._lock:
+                place = self._reserve(data)
+            try:
+                self._write(place, data)
+            except ConflictError:
+                continue
+            break
+        with self._lock:
+            self._forget(int(self.offsets[number]))
+            self._sizes[place] = len(data)
+            self.offsets[number] = place
+
+    def _is_fresh(self, offset: int) -> bool:
+        return offset in self._sizes
+
+    def _reserve(self, data: Value) -> int:
+        free = (n % _NUMBERS for n in self._numbers if n % _NUMBERS not in self._used)
+        place = next(free)
+        self._next = place + 1
+        return place
+
+    def _write(self, offset: int, data: Value) -> None:
+        key = self._home._key(offset)
+        if isinstance(self._store, ConditionalStore):
+            self._store.compare_and_set(key, data, None)
+        else:
+            self._store.set(key, data)
+
+    def _read(self, offset: int, byte_range: ByteRange) -> Value:
+        value = memoryview(self._home.store.get(self._home._key(offset)))
+        first, last = resolve_range(*byte_range, len(value))
+        return value[first:last]
+
+    def _forget(self, offset: int) -> None:
+        if offset >= 0:
+            self._unused.add(offset)
+
+    def commit(self) -> Snapshot:
+        """Write the index."""
+        header = self.snapshot.frame.header
+        cbytes = header.cbytes + sum(self._sizes.values()) - self._freed()
+        index = b"".join(self.ends(max(cbytes, 0), self._next))
+        key = self._home._index_key
+        if isinstance(self._store, ConditionalStore):
+            self._store.compare_and_set(key, index, self._version)
+        else:
+            self._store.set(key, index)
+        self._done = True
+        return self._home._changed(index)
+
+    def _freed(self) -> int:
+        """Bytes of the chunks of the frame that are not used any more."""
+        self._unused -= set(self.offsets.tolist())  # a frame from outside may have one chunk twice
+        fresh = sum(size for number, size in self._sizes.items() if number in self._unused)
+        old = self._unused.intersection(self.snapshot.frame.offsets.tolist())
+        ranges = [(self._home._key(number), 0, 16) for number in old]
+        heads = self._home.store.get_partial_values(ranges)
+        return fresh + sum(chunk_size(head) for head in heads if head is not None)
+
+    def close(self) -> None:
+        """Erase what is not used any more, or has not become part of the frame."""
+        unused = self._unused if self._done else self._sizes
+        # It has appeared, or failed, already: what is left behind is in nobody's way.
+        with suppress(StoreError):
+            self._store.erase_values([self._home._key(number) for number in unused])
