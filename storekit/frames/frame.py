@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import TypeAlias
@@ -94,6 +94,8 @@ class Frame:
         dead: Bytes among the chunks that are not used any more, as far as that is known.
 
         sealed: Whether header, index and trailer were verified by a checksum.
+
+        next_name: Of a sparse frame, the least number that no chunk has had, as far as is known.
     """
 
     header: FrameHeader
@@ -103,6 +105,7 @@ class Frame:
     offsets: AnyArray
     dead: int = 0
     sealed: bool = False
+    next_name: int = 0
 
     @property
     def plain(self) -> bool:
@@ -223,7 +226,9 @@ def parse_sparse(data: bytes) -> Frame:
     if header.frame_len != len(data):
         raise CorruptFrameError(f"{len(data)} bytes, the frame states {header.frame_len}")
     size = header.header_len
-    return _parse(data[:size], header, data[size:], names=True)
+    frame = _parse(data[:size], header, data[size:], names=True)
+    # Nothing in it is unused: the place where other frames say how much is has the number.
+    return replace(frame, dead=0, next_name=frame.dead)
 
 
 def pack_ends(
@@ -375,7 +380,8 @@ def new_ends(
 
         cparams: How chunks are compressed.
 
-        layers: The user's metalayers of fixed length.
+        layers: The user's metalayers of fixed length. One called ``caterva`` among them, with any
+            content, makes it a frame of caterva's: without a data type.
 
         special: What all elements are: `ZEROS`, `NANS` or `UNINIT`.
     """
@@ -383,4 +389,7 @@ def new_ends(
     header = FrameHeader(0, 0, 0, 0, typesize, 0, 0, *cparams.header_fields(typesize))
     count = prod(grid_counts(meta.shape, meta.chunks))
     offsets = np.full(count, special, np.int64)
-    return pack_ends(header, meta, {B2ND: b"", **(layers or {})}, Layers(), offsets, 0)
+    contents = dict(layers or {})
+    if CATERVA not in contents:
+        contents = {B2ND: b"", **contents}
+    return pack_ends(header, meta, contents, Layers(), offsets, 0)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -108,6 +110,9 @@ class SparseHome(Home):
         if not replace and store.exists(self._index_key):
             raise NodeExistsError(f"there is a frame at {prefix!r} of {store!r}")
         self._new = _SparseSnapshot(_sparse(parse_ends(*new)), self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), writable=self.writable), (self.store, self.prefix)
 
     @property
     def concurrency(self) -> int:

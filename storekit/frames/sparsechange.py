@@ -26,8 +26,8 @@ class SparseChange(Change):
     """
     Chunks under new numbers.
 
-    Which number comes next is in the fingerprint, where other frames have how many bytes are not
-    used.
+    Numbers are not used again, so that who reads an older state of the frame finds its chunks or
+    none.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class SparseChange(Change):
         self._home, self._store, self._version = home, store, version
         used = self.offsets[self.offsets >= 0]
         self._used = set(used.tolist())
-        self._numbers = count(max(self.dead, int(used.max(initial=-1)) + 1))
-        self._next = self.dead
+        self._next = max(snapshot.frame.next_name, int(used.max(initial=-1)) + 1)
+        self._numbers = count(self._next)
         self._sizes: dict[int, int] = {}
         self._unused: set[int] = set()
         self._done = False
@@ -50,7 +50,7 @@ class SparseChange(Change):
             old = set(frame.offsets[frame.offsets >= 0].tolist())
             self._used |= old
             self._unused |= old
-            self._numbers = count(max(frame.dead, max(old, default=-1) + 1))
+            self._numbers = count(max(frame.next_name, max(old, default=-1) + 1))
 
     def put(self, number: int, data: Value) -> None:
         """Store a chunk, under a number that nobody else has taken meanwhile."""
