@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from forking import in_child
-from frame_files import create, opened, stock_reads
+from frame_files import create, empty_frame, opened, stock_reads
 
-from storekit.errors import AccessDeniedError, ReadOnlyError, StoreError
+from storekit.codecs.frame_chunk import FrameChunkCoder
+from storekit.errors import AccessDeniedError, CodecError, ReadOnlyError, StoreError
 from storekit.frames import log
+from storekit.frames.frame import Frame, Read, load_frame
+from storekit.frames.layout import NANS
 from storekit.frames.log import LogHome
 from storekit.nodes.frame_array import FrameArray
-from storekit.typing import AnyArray
+from storekit.typing import AnyArray, Value
 
 OLD = np.arange(600, dtype="i4").reshape(30, 20)
 CALLS = ("pwrite", "ftruncate", "rename", "unlink", "open", "fchmod", "close")
 REAL_PWRITE = os.pwrite
+REAL = SimpleNamespace(**{name: getattr(os, name) for name in CALLS})
 
 
 def states() -> list[AnyArray]:
@@ -181,3 +187,134 @@ def test_a_call_that_fails_changes_nothing(tmp_path: Path, number: int) -> None:
         if len(failed) == before:
             break
     assert {"pwrite", "rename", "open", "ftruncate"} <= set(failed)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_interrupted_statement(tmp_path: Path, before: bool) -> None:
+    """Wherever Ctrl-C comes, before a call or after it, the statement is done or it is not."""
+    path = tmp_path / "a.b2nd"
+    for point in range(1, 1000):
+        path.unlink(missing_ok=True)
+        create(path, OLD, (10, 10), (5, 5))
+        interrupted, done = [], 0
+
+        def at_call(name: str, made: int, arguments: Any, point: int = point) -> None:
+            if made == point and name != "close":
+                interrupted.append(name)  # noqa: B023
+                if not before:
+                    getattr(REAL, name)(*arguments)
+                raise KeyboardInterrupt
+
+        array = opened(path)
+        with watched(at_call), pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            for number, edit in enumerate(EDITS):
+                if number > 1:
+                    patch.setattr(log, "_SPARE", -(1 << 20))
+                edit(array)
+                done = number + 1
+        assert number_of(whole(path)) in (done, done + 1)
+        with pytest.MonkeyPatch.context() as patch:  # a file that was just made is used up
+            patch.setattr(log, "_SPARE", -(1 << 20))
+            array[0, 0] = 99
+        assert whole(path)[0, 0] == 99
+        assert os.listdir(tmp_path) == ["a.b2nd"]
+        if not interrupted and done == len(EDITS) and point > 30:
+            break
+    assert point < 100
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A statement that does not fit changes nothing, and leaves no bytes; a smaller one fits."""
+    path = tmp_path / "a.b2nd"
+    create(path, OLD, (10, 10), (5, 5))
+    size = path.stat().st_size
+
+    def child() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, size + 1000))
+        array = opened(path)
+        with pytest.raises(StoreError, match="File too large"):
+            array[...] = np.random.default_rng(0).integers(0, 1 << 30, OLD.shape, "i4")
+        assert (array[...] == OLD).all()
+        assert path.stat().st_size == size
+        array[0, 0] = -5
+
+    assert in_child(child) == 0
+    assert whole(path)[0, 0] == -5
+
+
+def test_an_error_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the third chunk of a statement cannot be encoded, the first two are not changed."""
+    path = tmp_path / "a.b2nd"
+    create(path, OLD, (10, 10), (5, 5))
+    array, size, real, calls = opened(path), path.stat().st_size, FrameChunkCoder.encode, []
+
+    def encode(self: FrameChunkCoder, chunk: AnyArray) -> Value:
+        calls.append(chunk)
+        if len(calls) == 3:
+            raise CodecError("no")
+        return real(self, chunk)
+
+    monkeypatch.setattr(FrameChunkCoder, "encode", encode)
+    with pytest.raises(CodecError):
+        array[...] = 5
+    assert (array[...] == OLD).all()
+    assert (whole(path) == OLD).all()
+    assert path.stat().st_size == size
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_header_of_many_pages(tmp_path: Path, changed: bool) -> None:
+    """
+    A header is written over only within its first page; if more of it changes, the file is written
+    anew.
+    """
+    path = tmp_path / "a.b2nd"
+    path.write_bytes(empty_frame((30, 20), (10, 10), (5, 5), layers={"mine": bytes(10_000)}))
+    home, before = LogHome(str(path), writable=True), path.stat().st_ino
+    content = bytes(9_999) + b"x" if changed else bytes(10_000)
+    with home.change() as change:
+        change.layers["mine"] = content
+        change.commit()
+    assert (path.stat().st_ino != before) == changed
+    assert LogHome(str(path)).snapshot().frame.layers["mine"].content == content
+
+
+def test_the_new_file_is_like_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is written anew has the permissions of the old one, and links lead to it."""
+    monkeypatch.setattr(log, "_SPARE", -(1 << 20))
+    path, link = tmp_path / "a.b2nd", tmp_path / "link"
+    create(path, OLD, (10, 10), (5, 5))
+    path.chmod(0o606)
+    link.symlink_to("a.b2nd")
+    before = path.stat().st_ino
+    opened(link)[0, 0] = 5
+    assert link.is_symlink()
+    assert path.stat().st_ino != before
+    assert path.stat().st_mode & 0o777 == 0o606
+    assert whole(path)[0, 0] == 5
+
+
+@pytest.mark.parametrize("point", range(0, 160, 7))
+def test_a_header_that_is_read_while_it_is_written(
+    tmp_path: Path, point: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that finds one part of the header new and the rest old reads it once more."""
+    path = tmp_path / "a.b2nd"
+    path.write_bytes(empty_frame((30, 20), (10, 10), (5, 5), layers={"mine": b"old"}))
+    old = path.read_bytes()
+
+    def torn(read: Read, offset: int = 0) -> Frame:
+        monkeypatch.setattr(log, "load_frame", load_frame)
+        home = LogHome(str(path), writable=True)
+        with home.change() as change:
+            change.layers["mine"] = b"new"
+            change.drop(0, NANS)
+            change.commit()
+        first = path.read_bytes()[:point] + old[point : home.snapshot().frame.header.header_len]
+        values = iter([[first]])
+        return load_frame(lambda ranges: next(values, None) or read(ranges), offset=offset)
+
+    monkeypatch.setattr(log, "load_frame", torn)
+    frame = LogHome(str(path)).snapshot().frame
+    assert frame.offsets[0] == NANS
+    assert frame.layers["mine"].content == b"new"
