@@ -1,0 +1,156 @@
+"""
+Copies from one place to another: between Zarr arrays and groups, and frames of blosc2.
+
+A chunk of a Zarr array with the codec `storekit.b2nd` is a frame of one chunk; a ``.b2nd`` file
+holds the same chunks one after the other. So where both are cut into the same chunks and blocks,
+these are moved as they are, and only what stands around them is made anew. Else chunks are decoded
+and encoded. Either way only some are in memory at a time, and checksums are compared on the way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from storekit.codecs.base import Codec
+from storekit.errors import NodeTypeError
+from storekit.nodes.array import Array
+from storekit.nodes.group import Group
+from storekit.nodes.interchange_chunks import FrameTarget, copy_chunks, source_of
+from storekit.nodes.interchange_frame import FramePlace
+from storekit.nodes.interchange_one import get_chunk, set_chunk
+from storekit.nodes.interchange_plan import Wishes, new_frame
+from storekit.nodes.interchange_zarr import ZarrPlace, copy_array, copy_group
+from storekit.nodes.naming import check_name
+from storekit.nodes.node import Node
+from storekit.nodes.opening import open
+from storekit.stores._url_parts import local_path, name_in
+from storekit.stores.base import Store
+from storekit.stores.urls import open_parent, open_store
+from storekit.typing import JSON
+
+__all__ = ["copy"]
+
+SUFFIXES = (".b2nd", ".b2frame")
+"""Names that end so are those of frames."""
+
+
+def copy(
+    source: str | os.PathLike[str] | Store | Node,
+    target: str | os.PathLike[str] | Store,
+    *,
+    source_path: str = "",
+    target_path: str = "",
+    chunk: Sequence[int] | None = None,
+    chunks: int | Iterable[int] | None = None,
+    blocks: int | Iterable[int] | None = None,
+    codec: Any = None,
+    clevel: int | None = None,
+    filters: Any = None,
+    codecs: str | Sequence[Codec | JSON] | None = None,
+    overwrite: bool = False,
+) -> Any:
+    """
+    Copy an array or a group to another place, with its attributes and metalayers.
+
+    What comes to be is a frame where the name of the target ends with ``.b2nd`` or ``.b2frame``,
+    else a Zarr array or group. Nothing is compressed anew if both are cut into the same chunks
+    and blocks and nothing else is asked for: between frames and Zarr arrays with the codec
+    ``storekit.b2nd``, and between Zarr arrays of any codecs.
+
+    The target appears when all of it is there. If copying fails, chunks of a Zarr array may be left
+    that belong to no node; `overwrite` removes them the next time.
+
+    Args:
+        source: Where from, as in `open`; or a node.
+
+        target: Where to: a URL, a path, or a store.
+
+        source_path: A path within the source.
+
+        target_path: A path, or a key, within the target.
+
+        chunk: The place in the grid of one chunk of a Zarr array. It becomes a frame of its own, as
+            it is; or, if the array is the target, which then must exist, a frame becomes its chunk.
+
+        chunks: The shape of the chunks; that of the source by default. An int for all dimensions.
+
+        blocks: The shape of the blocks of each chunk; those of the source by default, or of about
+            256 KiB if the chunks are others.
+
+        codec: The compressor, as in `storekit.frames.CParams`; that of the source by default, as
+            are `clevel` and `filters`.
+
+        clevel: From 0 (store) to 9 (smallest).
+
+        filters: What is done to blocks before they are compressed.
+
+        codecs: For a Zarr array: as in `ZarrArray.create`, instead of the last four.
+
+        overwrite: Whether to remove what is at the target; otherwise that is an error.
+
+    Returns:
+        The copy: a `FrameArray`, `ZarrArray` or `ZarrGroup`.
+
+    Raises:
+        NodeNotFoundError, KeyNotFoundError: If the source is missing.
+
+        NodeExistsError: If something is at the target.
+
+        NodeTypeError: If a group is to become a frame.
+
+        MetadataError: If the target cannot hold such elements, or the settings do not go together.
+
+        ReadOnlyError: If the target cannot be written.
+
+        ChecksumError, CorruptFrameError: If a chunk of the source is damaged.
+    """
+    node: Any
+    wishes = Wishes.of(chunks, blocks, codec, clevel, filters, codecs)
+    if isinstance(source, Node):
+        node = _below(source, source_path) if source_path else source
+    else:
+        node = open(source, source_path, mode="r")
+    place = _place(target, target_path, overwrite)
+    if chunk is not None:
+        if wishes.any:
+            raise ValueError("a chunk stays as it is: no settings go together with `chunk`")
+        if isinstance(place, FramePlace):
+            get_chunk(node, chunk, place)
+            return open(target, target_path)
+        return set_chunk(node, open(target, target_path, mode="a"), chunk)
+    if isinstance(place, ZarrPlace):
+        place.check_apart(node)
+        copy_node = copy_group if isinstance(node, Group) else copy_array
+        copy_node(node, place, wishes)
+    else:
+        if not isinstance(node, Array):
+            raise NodeTypeError("a frame holds one array: choose one of the group by source_path")
+        place.check()
+        with place.create(new_frame(node, wishes)) as (frame, change):
+            copy_chunks(source_of(node), FrameTarget(frame, change), raw=not wishes.any)
+    return open(target, target_path)
+
+
+def _below(node: Node, path: str) -> Any:
+    if not isinstance(node, Group):
+        raise NodeTypeError("there is nothing below an array")
+    return node[path]
+
+
+def _place(
+    target: str | os.PathLike[str] | Store, path: str, overwrite: bool
+) -> FramePlace | ZarrPlace:
+    if path.lower().endswith(SUFFIXES):
+        store = target if isinstance(target, Store) else open_store(target)
+        return FramePlace(store, path, overwrite)
+    if isinstance(target, Store):
+        return ZarrPlace(target, check_name(path), overwrite)
+    file = local_path(target)
+    name = file.name if file is not None else name_in(os.fspath(target))
+    if not path and name.lower().endswith(SUFFIXES):
+        if file is not None:
+            return FramePlace(None, os.fspath(file), overwrite)
+        return FramePlace(*open_parent(os.fspath(target)), overwrite)
+    return ZarrPlace(open_store(target), check_name(path), overwrite)
