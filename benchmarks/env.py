@@ -122,6 +122,20 @@ class Env:
             self._stored[key] = path
         return self._stored[key]
 
+    def framed(self, adapter: Adapter, layout: Layout) -> Path:
+        """
+        The source data in a `.b2nd` file on disk, to be read only.
+
+        Each library reads what it wrote itself, in blocks that it chose; `limit` reads storekit's.
+        """
+        writer = adapter if adapter.own_format else Storekit()
+        key = (f"{writer.name}, one file", layout)
+        if key not in self._stored:
+            path = self.disk / f"{next(self._numbers):05}.b2nd"
+            writer.create_frame(path, layout).write(..., data.field(layout.shape))
+            self._stored[key] = path
+        return self._stored[key]
+
     def files(self, layout: Layout) -> dict[str, bytes]:
         """The same files, by their keys."""
         if layout not in self._files:

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["B2ND", "CODECS", "DTYPE", "Layout", "array_document", "group_document", "write_json"]
+__all__ = [
+    "B2ND",
+    "CODECS",
+    "CPARAMS",
+    "DTYPE",
+    "Layout",
+    "array_document",
+    "group_document",
+    "write_json",
+]
 
 DTYPE = np.dtype("<f4")
 
@@ -33,6 +42,16 @@ B2ND: dict[str, dict[str, Any]] = {
     "b2nd lz4": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle"},
 }
 """The settings of codecs that make every chunk a `.b2nd` file; the first is storekit's default."""
+
+CPARAMS: dict[str, dict[str, Any]] = {
+    "none": {"clevel": 0},
+    "lz4": {"codec": "LZ4", "clevel": 5, "filters": ["SHUFFLE"]},
+    "zstd-3 bitshuffle": {"codec": "ZSTD", "clevel": 3, "filters": ["BITSHUFFLE"]},
+    "b2nd": {"codec": "ZSTD", "clevel": 1, "filters": ["SHUFFLE"]},
+}
+"""The settings of frames, by the names of blosc2."""
+
+CPARAMS["b2nd lz4"] = CPARAMS["lz4"]
 
 _BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 

@@ -102,6 +102,14 @@ class Adapter(ABC):
         """The coder of single chunks, for a codec of `B2ND`."""
         raise UnsupportedError
 
+    def open_frame(self, path: Path, layout: Layout) -> Handle:
+        """Open an array in a `.b2nd` file, for reading and writing."""
+        raise UnsupportedError
+
+    def create_frame(self, path: Path | None, layout: Layout) -> Handle:
+        """Make an empty array in a `.b2nd` file; in memory without a path."""
+        raise UnsupportedError
+
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """Make a group with empty arrays in it."""
         raise UnsupportedError

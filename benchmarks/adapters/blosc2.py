@@ -8,6 +8,7 @@ from typing import Any
 
 import blosc2
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.adapters.base import (
     Adapter,
@@ -19,28 +20,23 @@ from benchmarks.adapters.base import (
     UnsupportedError,
 )
 from benchmarks.data import Array
-from benchmarks.layout import DTYPE, Layout
+from benchmarks.layout import CPARAMS, DTYPE, Layout
 
-__all__ = ["Blosc2"]
-
-_CPARAMS: dict[str, dict[str, Any]] = {
-    "none": {"clevel": 0},
-    "lz4": {"codec": blosc2.Codec.LZ4, "clevel": 5, "filters": [blosc2.Filter.SHUFFLE]},
-    "zstd-3 bitshuffle": {
-        "codec": blosc2.Codec.ZSTD,
-        "clevel": 3,
-        "filters": [blosc2.Filter.BITSHUFFLE],
-    },
-    "b2nd": {"codec": blosc2.Codec.ZSTD, "clevel": 1, "filters": [blosc2.Filter.SHUFFLE]},
-}
-_CPARAMS["b2nd lz4"] = _CPARAMS["lz4"]
+__all__ = ["Blosc2", "Blosc2Handle"]
 
 
-def _cparams(codec: str) -> Any:
-    return blosc2.CParams(**_CPARAMS[codec], typesize=DTYPE.itemsize)
+def _cparams(name: str) -> Any:
+    settings = dict(CPARAMS[name])
+    if "codec" in settings:
+        settings["codec"] = blosc2.Codec[settings["codec"]]
+    if "filters" in settings:
+        settings["filters"] = [blosc2.Filter[name] for name in settings["filters"]]
+    return blosc2.CParams(**settings, typesize=DTYPE.itemsize)
 
 
-class _Handle(Handle):
+class Blosc2Handle(Handle):
+    """Its array, whatever it is in."""
+
     def __init__(self, array: Any, storage: dict[str, Any] | None = None) -> None:
         self._array = array
         self._storage = storage
@@ -51,6 +47,9 @@ class _Handle(Handle):
 
     def read(self, selection: Selection) -> Array:
         return np.asarray(self._array[selection])
+
+    def points(self, coords: tuple[npt.NDArray[np.intp], ...]) -> Array:
+        return np.asarray(self._array[coords])
 
     def write(self, selection: Selection, value: Array | float) -> None:
         if isinstance(selection, EllipsisType) and self._storage is not None:
@@ -77,19 +76,22 @@ class Blosc2(Adapter):
         """Open read-write."""
         if layout.shards:
             raise UnsupportedError
-        return _Handle(blosc2.open(str(path), mode="a"))
+        return self.open_frame(path, layout)
 
     def create(self, path: Path, layout: Layout) -> Handle:
         """An empty file, to be replaced when the whole array is written."""
-        if layout.shards or layout.codec not in _CPARAMS:
+        if layout.shards or layout.codec not in CPARAMS:
             raise UnsupportedError
-        storage = {
-            "chunks": layout.chunks,
-            "cparams": _cparams(layout.codec),
-            "urlpath": str(path),
-            "mode": "w",
-        }
-        return _Handle(blosc2.empty(layout.shape, DTYPE, **storage), storage)
+        return self.create_frame(path, layout)
+
+    def open_frame(self, path: Path, layout: Layout) -> Handle:
+        return Blosc2Handle(blosc2.open(str(path), mode="a"))
+
+    def create_frame(self, path: Path | None, layout: Layout) -> Handle:
+        storage: dict[str, Any] = {"chunks": layout.chunks, "cparams": _cparams(layout.codec)}
+        if path is not None:
+            storage |= {"urlpath": str(path), "mode": "w"}
+        return Blosc2Handle(blosc2.empty(layout.shape, DTYPE, **storage), storage)
 
     def frames(self, layout: Layout) -> FrameCoder:
         """An array in memory of one chunk, and its frame."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.adapters.bare import FileArray, MemoryArray, ShardArray
 from benchmarks.adapters.base import Adapter, Bytes, FrameCoder, Handle, Shape
+from benchmarks.adapters.frames import FrameFile, FrameMemory, frame_ends
 from benchmarks.adapters.native import Codec
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document, group_document, write_json
@@ -50,6 +51,17 @@ class Limit(Adapter):
             return out
 
         return FrameCoder(Codec(layout.codec, layout.chunks).encode, decode)
+
+    def open_frame(self, path: Path, layout: Layout) -> Handle:
+        """Read header, index and trailer."""
+        return FrameFile(path, layout)
+
+    def create_frame(self, path: Path | None, layout: Layout) -> Handle:
+        """A frame without chunks, or the dict for these."""
+        if path is None:
+            return FrameMemory(layout)
+        path.write_bytes(b"".join(frame_ends(layout)))
+        return FrameFile(path, layout)
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """One folder with one document for each node."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,22 +19,28 @@ from benchmarks.adapters.base import (
     Shape,
     UnsupportedError,
 )
+from benchmarks.adapters.frames import frame_ends
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document, group_document
 from storekit.codecs import ChunkSpec, Pipeline
+from storekit.frames.frame import parse_ends
+from storekit.frames.log import LogHome
+from storekit.frames.memory import MemoryHome
+from storekit.nodes.frame_array import FrameArray
 
 __all__ = ["Storekit", "StorekitHandle", "StorekitMemory"]
 
 
 class StorekitHandle(Handle):
-    """A `ZarrArray`, whatever its store."""
+    """An array, whatever its store."""
 
-    def __init__(self, array: sk.ZarrArray) -> None:
+    def __init__(self, array: Any) -> None:
         self._array = array
 
     @property
     def shape(self) -> Shape:
-        return self._array.shape
+        shape: Shape = self._array.shape
+        return shape
 
     def read(self, selection: Selection) -> Array:
         return np.asarray(self._array[selection])
@@ -74,6 +81,18 @@ class Storekit(Adapter):
         codecs = Pipeline.from_json(array_document(layout)["codecs"])
         coder = codecs.bind(ChunkSpec(layout.chunks, DTYPE, DTYPE.type(0)))
         return FrameCoder(coder.encode, coder.decode)  # type: ignore[arg-type]
+
+    def open_frame(self, path: Path, layout: Layout) -> Handle:
+        """Over the file as it lies there."""
+        return StorekitHandle(FrameArray(LogHome(str(path), writable=True)))
+
+    def create_frame(self, path: Path | None, layout: Layout) -> Handle:
+        """Without chunks at first."""
+        head, tail = frame_ends(layout)
+        if path is None:
+            return StorekitHandle(FrameArray(MemoryHome(parse_ends(head, tail, names=True))))
+        path.write_bytes(head + tail)
+        return self.open_frame(path, layout)
 
     def create_tree(self, path: Path, members: Mapping[str, Layout]) -> None:
         """A group, and one `create_array` for each member."""

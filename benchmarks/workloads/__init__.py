@@ -1,6 +1,6 @@
 """The rows of the table: one file for each kind of work."""
 
-from benchmarks.workloads import changes, frames, imports, parts, tree, whole
+from benchmarks.workloads import changes, files, frames, imports, parts, tree, whole
 from benchmarks.workloads.base import Trial, Workload, WrongResultError
 
 __all__ = ["WORKLOADS", "Trial", "Workload", "WrongResultError"]
@@ -10,6 +10,7 @@ WORKLOADS: list[Workload] = [
     *parts.WORKLOADS,
     *changes.WORKLOADS,
     *frames.WORKLOADS,
+    *files.WORKLOADS,
     *tree.WORKLOADS,
     *imports.WORKLOADS,
 ]

@@ -16,29 +16,40 @@ from benchmarks.layout import Layout
 from benchmarks.workloads.base import Trial, Workload, expect
 from benchmarks.workloads.whole import Choose, shards, small
 
-__all__ = ["WORKLOADS", "in_flight", "one_by_one", "windows"]
+__all__ = [
+    "WORKLOADS",
+    "Draw",
+    "corners",
+    "in_flight",
+    "one_by_one",
+    "points",
+    "windows",
+    "windows_of",
+]
 
 Draw: TypeAlias = Callable[[Sizes, Layout], list[Selection]]
 Read: TypeAlias = Callable[[Handle, Sequence[Selection]], list[Array]]
 
 
-def _corners(layout: Layout, edge: int, count: int) -> npt.NDArray[np.intp]:
-    """The same ones for every library and in every run."""
+def corners(layout: Layout, edge: int, count: int) -> npt.NDArray[np.intp]:
+    """Of so many cubes, the same ones for every library and in every run."""
     room = np.array(layout.shape) - edge + 1
     return np.random.default_rng(edge).integers(0, room, (count, len(room)), np.intp)
 
 
-def _points(sizes: Sizes, layout: Layout) -> list[Selection]:
-    return [tuple(corner) for corner in _corners(layout, 1, sizes.points).tolist()]
+def points(sizes: Sizes, layout: Layout) -> list[Selection]:
+    """As many as a run of these sizes reads."""
+    return [tuple(corner) for corner in corners(layout, 1, sizes.points).tolist()]
 
 
 def windows(edge: int, count: int, layout: Layout) -> list[Selection]:
     """So many cubes, the same ones for every library and in every run."""
-    corners = _corners(layout, edge, count).tolist()
-    return [tuple(slice(i, i + edge) for i in corner) for corner in corners]
+    found = corners(layout, edge, count).tolist()
+    return [tuple(slice(i, i + edge) for i in corner) for corner in found]
 
 
-def _windows(edge: int, sizes: Sizes, layout: Layout) -> list[Selection]:
+def windows_of(edge: int, sizes: Sizes, layout: Layout) -> list[Selection]:
+    """As many cubes as a run of these sizes reads."""
     return windows(edge, sizes.windows, layout)
 
 
@@ -68,7 +79,7 @@ def _selections(choose: Choose, draw: Draw, read: Read, env: Env, adapter: Adapt
 def _vindex(env: Env, adapter: Adapter) -> Trial:
     layout = small("lz4")(env.sizes)
     path = env.stored(adapter, layout)
-    coords = tuple(_corners(layout, 1, env.sizes.points).T)
+    coords = tuple(corners(layout, 1, env.sizes.points).T)
     return Trial(
         setup=lambda: adapter.open(path, layout),
         run=lambda handle: handle.points(coords),
@@ -82,12 +93,12 @@ def _row(name: str, choose: Choose, draw: Draw, read: Read) -> Workload:
 
 
 _SMALL = small("lz4")
-_WINDOWS_16 = partial(_windows, 16)
-_WINDOWS_32 = partial(_windows, 32)
+_WINDOWS_16 = partial(windows_of, 16)
+_WINDOWS_32 = partial(windows_of, 32)
 
 WORKLOADS = [
-    _row("random points, one by one", _SMALL, _points, one_by_one),
-    _row("random points, in flight", _SMALL, _points, in_flight),
+    _row("random points, one by one", _SMALL, points, one_by_one),
+    _row("random points, in flight", _SMALL, points, in_flight),
     Workload("random points, one vindex", "us", _vindex),
     _row("random 16^3 windows", _SMALL, _WINDOWS_16, one_by_one),
     _row("random 32^3 windows in shards, one by one", shards, _WINDOWS_32, one_by_one),
