@@ -301,6 +301,8 @@ def test_a_header_that_is_read_while_it_is_written(
     """A reader that finds one part of the header new and the rest old reads it once more."""
     path = tmp_path / "a.b2nd"
     path.write_bytes(empty_frame((30, 20), (10, 10), (5, 5), layers={"mine": b"old"}))
+    reader = LogHome(str(path))
+    opened(path)[0, 0] = 5  # which the reader has not seen yet
     old = path.read_bytes()
 
     def torn(read: Read, offset: int = 0) -> Frame:
@@ -315,6 +317,6 @@ def test_a_header_that_is_read_while_it_is_written(
         return load_frame(lambda ranges: next(values, None) or read(ranges), offset=offset)
 
     monkeypatch.setattr(log, "load_frame", torn)
-    frame = LogHome(str(path)).snapshot().frame
+    frame = reader.snapshot().frame
     assert frame.offsets[0] == NANS
     assert frame.layers["mine"].content == b"new"
