@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import ClassVar, TypeAlias
 
-from benchmarks.adapters import Handle
+from benchmarks.adapters import Handle, UnsupportedError
 from benchmarks.adapters.base import Shape
 from benchmarks.layout import Layout
 from benchmarks.remote.place import Place
@@ -30,13 +30,17 @@ class Client(ABC):
     b2nd: ClassVar[bool] = False
     """Whether it reads chunks that are `.b2nd` files."""
 
-    @abstractmethod
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         """Open an array for reading, by connections of its own as far as the library lets us."""
+        raise UnsupportedError
 
-    @abstractmethod
+    def open_frame(self, place: Place, path: str) -> Handle:
+        """Open an array in a `.b2nd` file, likewise."""
+        raise UnsupportedError
+
     def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
         """Open a group; its arrays are then opened as many at once as the library can."""
+        raise UnsupportedError
 
 
 _MODULES = {
@@ -44,6 +48,7 @@ _MODULES = {
     "limit": "benchmarks.remote.limit",
     "zarr-python": "benchmarks.remote.zarr_python",
     "tensorstore": "benchmarks.remote.tensorstore",
+    "blosc2": "benchmarks.remote.blosc2",
 }
 
 

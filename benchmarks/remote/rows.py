@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.adapters import Handle, Selection
 from benchmarks.adapters.limit import Limit
+from benchmarks.adapters.storekit import Storekit
 from benchmarks.data import Array, field
 from benchmarks.env import Env
 from benchmarks.layout import Layout, group_document, write_json
@@ -127,6 +128,35 @@ def _windows(
     )
 
 
+def _single(sizes: RemoteSizes) -> Layout:
+    return Layout(sizes.field, (sizes.chunk,) * 3, "b2nd")
+
+
+def _single_windows(
+    read: Read, sizes: RemoteSizes, env: Env, place: Place, client: Client
+) -> Trial:
+    layout = _single(sizes)
+    path = place.key_of(env.framed(Storekit(), layout))
+    count = sizes.one_by_one if read is one_by_one else sizes.in_flight
+    selections = windows(32, count, layout)
+    wanted = np.stack([field(layout.shape)[selection] for selection in selections])
+    return Trial(
+        setup=lambda: client.open_frame(place, path),
+        run=lambda handle: read(handle, selections),
+        check=lambda results: expect(np.stack(results), wanted),
+    )
+
+
+def _single_whole(sizes: RemoteSizes, env: Env, place: Place, client: Client) -> Trial:
+    layout = _single(sizes)
+    path = place.key_of(env.framed(Storekit(), layout))
+    return Trial(
+        setup=lambda: None,
+        run=lambda _: client.open_frame(place, path).read(...),
+        check=lambda result: expect(result, field(layout.shape)),
+    )
+
+
 def _group(env: Env, wanted: Members, consolidated: bool) -> Path:
     path = env.disk / f"{'consolidated' if consolidated else 'plain'}-{len(wanted)}"
     if not path.exists():
@@ -159,4 +189,7 @@ ROWS = [
     RemoteRow("32^3 windows of shards, in flight", partial(_windows, _shards, in_flight)),
     RemoteRow("32^3 windows of large chunks, one by one", partial(_windows, _frames, one_by_one)),
     RemoteRow("32^3 windows of large chunks, in flight", partial(_windows, _frames, in_flight)),
+    RemoteRow("32^3 windows of a b2nd file, one by one", partial(_single_windows, one_by_one)),
+    RemoteRow("32^3 windows of a b2nd file, in flight", partial(_single_windows, in_flight)),
+    RemoteRow("open a b2nd file and read all of it", _single_whole),
 ]

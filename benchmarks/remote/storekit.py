@@ -11,6 +11,8 @@ from benchmarks.adapters.storekit import StorekitHandle
 from benchmarks.layout import Layout
 from benchmarks.remote.client import Client, Opener
 from benchmarks.remote.place import BUCKET, Place
+from storekit.frames.stored import StoredHome
+from storekit.nodes.frame_array import FrameArray
 
 __all__ = ["CLIENTS"]
 
@@ -24,6 +26,9 @@ class _Storekit(Client):
 
     def open(self, place: Place, path: str, layout: Layout) -> Handle:
         return StorekitHandle(sk.open_zarr(self._connect(place), path))
+
+    def open_frame(self, place: Place, path: str) -> Handle:
+        return StorekitHandle(FrameArray(StoredHome(self._connect(place), path)))
 
     def group(self, place: Place, path: str, *, consolidated: bool) -> Opener:
         group = sk.open_zarr(self._connect(place), path)
