@@ -48,15 +48,29 @@ class FrameChunks(ReadableStore):
         """That of the frame."""
         return self._home.identity
 
+    def extent(self, key: str) -> tuple[int, int] | None:
+        """Where in the frame a chunk begins and ends at most; None if it is not among others."""
+        offset = int(self._offsets[int(key)])
+        return None if self.frame.header.sparse or offset < 0 else self.frame.extent(offset)
+
+    def get_stored(self, keys: Sequence[str]) -> dict[str, Value]:
+        """Several chunks that have an extent, in one call; each as `checked` takes it."""
+        values = self._source.read([(self._offset(key), (0, None)) for key in keys])
+        return dict(zip(keys, values, strict=True))
+
+    def checked(self, key: str, value: Value) -> Value:
+        """A chunk exactly, of one that may come with bytes behind it that are not used any more."""
+        value = trimmed(value)
+        if self.frame.plain:
+            check_length(self.frame, int(key), value)
+        return value
+
     def _get(self, key: str) -> Value:
         offset = self._offset(key)
         if offset < 0:
             return self._special(key, offset)
         (value,) = self._source.read([(offset, (0, None))])
-        value = trimmed(value)
-        if self.frame.plain:
-            check_length(self.frame, int(key), value)
-        return value
+        return self.checked(key, value)
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
         offset = self._offset(key)

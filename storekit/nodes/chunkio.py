@@ -8,10 +8,10 @@ are written is in `storekit.nodes.chunkwrite`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from functools import cached_property, partial
 from math import inf, prod
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,9 +27,15 @@ from storekit.stopping import unless_stopped
 from storekit.stores.base import Latency, ReadableStore
 from storekit.typing import AnyArray, ByteRange, Shape, Value
 
-__all__ = ["ChunkIO"]
+__all__ = ["ChunkIO", "Step"]
 
-_Steps: TypeAlias = Iterable[tuple[str, Part, Part, int]]
+Step: TypeAlias = tuple[str, Part, Part, int]
+"""The key of a chunk, its place in the working array, the part of it, and how much that is."""
+
+_Steps: TypeAlias = Iterable[Step]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _WAKE = 50
 """Work of fewer microseconds than this is done before a second thread has woken up."""
@@ -56,6 +62,10 @@ Bytes that a read by ranges must save to pay for its further request: about late
 which a network store says itself. In memory it never pays, since whole values are handed out
 without a copy.
 """
+
+
+class _Items(Sized, Iterable[T_co], Protocol[T_co]):
+    """A number of things, one after the other."""
 
 
 class ChunkIO:
@@ -151,7 +161,7 @@ class ChunkIO:
             size = min(size, prod(plan.shape) * self._spec.dtype.itemsize // count)
         return size
 
-    def _is_brief(self, plan: GridPlan[str, str], size: int) -> bool:
+    def _is_brief(self, plan: Sized, size: int) -> bool:
         request = _REQUEST.get(self._store.latency)
         return request is not None and len(plan) * (size / self._coder.rate + request) < _WAKE
 
@@ -162,8 +172,8 @@ class ChunkIO:
 
     def _run(
         self,
-        plan: GridPlan[str, str],
-        work: Callable[[_Steps], None],
+        plan: _Items[T],
+        work: Callable[[Iterable[T]], None],
         size: int,
         *,
         threads: bool = True,
@@ -176,7 +186,7 @@ class ChunkIO:
 
             work: What does it.
 
-            size: Bytes that are decoded or encoded for a chunk.
+            size: Bytes that are decoded or encoded for each item of the plan.
 
             threads: Whether threads pay for chunks like these, if there is enough to do.
         """
@@ -193,11 +203,13 @@ class ChunkIO:
             workers = min(most, -(-count // batch))
         run(plan, work, clock=store.clock, workers=workers, crew=most, batch=batch)
 
-    def _read_steps(self, work: AnyArray, steps: _Steps) -> None:
-        get, coder = self._store.get, self._coder
+    def _read_steps(
+        self, work: AnyArray, steps: _Steps, get: Callable[[str], Value] | None = None
+    ) -> None:
+        get, coder = get or self._store.get, self._coder
         for key, where, part, extent in steps:
             try:
-                if extent == PARTIAL and coder.ranges and self._ranges_pay(part):
+                if self._by_ranges(part, extent):
                     self._read_ranges(key, work, where, part)
                 else:
                     coder.decode_step(get(key), work, where, part, extent)
@@ -205,6 +217,10 @@ class ChunkIO:
                 put(work, where, self._spec.fill_value)
             except CodecError as error:
                 raise error.located(key) from error
+
+    def _by_ranges(self, part: Part, extent: int) -> bool:
+        """Whether a part of a chunk is read by ranges of what is stored."""
+        return extent == PARTIAL and self._coder.ranges and self._ranges_pay(part)
 
     def _ranges_pay(self, part: Part) -> bool:
         least = _MIN_SAVED.get(self._store.latency, self._store.request_cost)
