@@ -1,3 +1,54 @@
 """
 The blosc2 contiguous frame: its layout in bytes, the chunks inside, arrays in files of their own.
+
+The names below are loaded when they are first used; wherever in storekit they live, here is where
+users of caterva and blosc2 look for them.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from storekit.lazy import loader
+
+if TYPE_CHECKING:
+    from storekit.frames.params import Codec as Codec
+    from storekit.frames.params import CParams as CParams
+    from storekit.frames.params import Filter as Filter
+    from storekit.frames.params import SplitMode as SplitMode
+    from storekit.nodes.frame_array import FrameArray as FrameArray
+    from storekit.nodes.frame_create import asarray as asarray
+    from storekit.nodes.frame_create import copy as copy
+    from storekit.nodes.frame_create import empty as empty
+    from storekit.nodes.frame_create import from_buffer as from_buffer
+    from storekit.nodes.frame_create import full as full
+    from storekit.nodes.frame_create import nans as nans
+    from storekit.nodes.frame_create import remove as remove
+    from storekit.nodes.frame_create import zeros as zeros
+    from storekit.nodes.frame_options import FrameOptions as FrameOptions
+
+_HOMES = {
+    "CParams": "frames.params",
+    "Codec": "frames.params",
+    "Filter": "frames.params",
+    "FrameArray": "nodes.frame_array",
+    "FrameOptions": "nodes.frame_options",
+    "SplitMode": "frames.params",
+    "asarray": "nodes.frame_create",
+    "copy": "nodes.frame_create",
+    "empty": "nodes.frame_create",
+    "from_buffer": "nodes.frame_create",
+    "full": "nodes.frame_create",
+    "nans": "nodes.frame_create",
+    "remove": "nodes.frame_create",
+    "zeros": "nodes.frame_create",
+}
+
+__all__ = [*_HOMES]
+
+
+__getattr__ = loader(globals(), _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

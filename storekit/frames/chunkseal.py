@@ -28,6 +28,7 @@ from storekit.frames.chunk import (
     parse_chunk,
     unchecked_decompress_into,
 )
+from storekit.frames.chunkvalue import check_value
 from storekit.frames.head import Head, check_blocks
 from storekit.typing import AnyArray, DType, Value
 
@@ -212,6 +213,8 @@ def repeated(data: Value, nbytes: int, dtype: DType) -> AnyArray | None:
     stored = header.typesize if header.special == _VALUE else 0
     if len(value) != stored or value[mark_at : mark_at + len(MARK)] == MARK:
         raise CorruptFrameError("a chunk without blocks of impossible size")
+    if header.special == _VALUE:
+        check_value(data)
     if header.special in (_ZERO, _UNINIT):
         value = bytes(dtype.itemsize)
     elif header.special == _NAN:

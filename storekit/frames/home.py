@@ -12,17 +12,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
 from storekit.clock import REAL_CLOCK, Clock
+from storekit.errors import MetadataError
 from storekit.frames.b2nd import B2ndMeta
-from storekit.frames.frame import Frame, pack_ends, trimmed
+from storekit.frames.frame import Frame, grid_counts, pack_ends, trimmed
+from storekit.frames.index import MAX_CHUNKS
 from storekit.frames.layout import ZEROS
 from storekit.pool import available_cores
 from storekit.stores.base import Latency
-from storekit.typing import AnyArray, ByteRange, Value
+from storekit.typing import AnyArray, ByteRange, Shape, Value
 
 __all__ = ["Change", "Home", "Piece", "Snapshot"]
 
@@ -47,6 +50,19 @@ class Snapshot(ABC):
         Ranges of stored chunks, clamped to them. A chunk may come with bytes behind it that are not
         used any more.
         """
+
+    def pack(self) -> bytes:
+        """The frame as one, without what is not used any more."""
+        frame = self.frame
+        offsets = frame.offsets.copy()
+        used, where = np.unique(offsets[offsets >= 0], return_inverse=True)
+        chunks = [trimmed(value) for value in self.read([(n, (0, None)) for n in used.tolist()])]
+        places = np.cumsum([0, *map(len, chunks)])
+        offsets[offsets >= 0] = places[where]
+        layers = {name: layer.content for name, layer in frame.layers.items()}
+        header, vlmeta = frame.header._replace(sparse=False), frame.trailer.layers
+        head, tail = pack_ends(header, frame.meta, layers, vlmeta, offsets, int(places[-1]))
+        return b"".join((head, *chunks, tail))
 
 
 class Change(ABC):
@@ -124,6 +140,31 @@ class Change(ABC):
         """A stored chunk, exactly."""
         (value,) = self.read([(offset, (0, None))])
         return trimmed(value)
+
+    def reshape(self, shape: Shape) -> None:
+        """
+        Let the array have another shape, of as many dimensions. Chunks stay at their places in the
+        grid; those that have none any more are dropped.
+
+        Raises:
+            MetadataError: If that takes too many chunks, or chunks of no length.
+        """
+        chunks = self.meta.chunks
+        if prod(shape) and 0 in chunks:
+            raise MetadataError(f"an array with chunks of shape {chunks} cannot grow")
+        before, now = grid_counts(self.meta.shape, chunks), grid_counts(shape, chunks)
+        if prod(now) > MAX_CHUNKS:
+            expected = f"at most {MAX_CHUNKS} chunks"
+            raise MetadataError(field="shape", expected=expected, found=prod(now))
+        kept = tuple(slice(min(pair)) for pair in zip(before, now, strict=True))
+        old = self.offsets.reshape(before)
+        gone = old >= 0
+        gone[kept] = False
+        for number in np.flatnonzero(gone):
+            self.drop(int(number))
+        fresh = np.full(now, ZEROS, np.int64)
+        fresh[kept] = old[kept]
+        self.offsets, self.meta = fresh.reshape(-1), self.meta._replace(shape=shape)
 
     def stored(self) -> Iterator[Value]:
         """

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Self
-from typing import Any
 
 from storekit.errors import ReadOnlyError
 from storekit.frames.frame import Frame, load_frame, parse_ends, trimmed
@@ -77,9 +76,6 @@ class MemoryHome(Home):
         chunks = {place: trimmed(view[a:b]) for place, (a, b) in places.items()}
         return cls(frame, chunks, writable=writable)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _unpacked, (type(self), self._snapshot.pack(), self.writable)
-
     @property
     def identity(self) -> Hashable:
         """This object."""
@@ -129,10 +125,6 @@ class _MemoryChange(Change):
         head, tail = self.ends(sum(map(len, chunks.values())))
         self._home._snapshot = _MemorySnapshot(parse_ends(head, tail, names=True), chunks)
         return self._home._snapshot
-
-
-def _unpacked(kind: type[MemoryHome], data: bytes, writable: bool) -> MemoryHome:
-    return kind.of(data, writable=writable)
 
 
 def _cut(value: Value, byte_range: ByteRange) -> Value:

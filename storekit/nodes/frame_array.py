@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, MutableMapping
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from math import prod
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
 from storekit.codecs.frame_chunk import FrameChunkCoder, PlainChunkCoder
 from storekit.codecs.spec import ChunkSpec
-from storekit.errors import ConflictError
+from storekit.errors import ConflictError, SelectionError, ShapeError
 from storekit.frames.chunks import ChangingChunks, FrameChunks
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Snapshot
+from storekit.frames.log import LogHome
 from storekit.frames.params import CParams
-from storekit.nodes.array import Array
+from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
+from storekit.nodes.dtypes.base import unshared
+from storekit.nodes.frame_facts import FrameFacts
+from storekit.nodes.frame_io import FrameIO
+from storekit.nodes.frame_shape import append, resize
+from storekit.nodes.layout import check_shape
 from storekit.nodes.locks import value_lock
+from storekit.nodes.shrink import cells
 from storekit.pool import submit
 from storekit.selection.parse import Selection
-from storekit.typing import JSON, AnyArray, DType, Shape
+from storekit.typing import AnyArray, DType, Shape
 
 __all__ = ["FrameArray"]
 
 T = TypeVar("T")
+
+_Settings: TypeAlias = tuple[ChunkSpec, Shape, CParams, bool]
 
 
 class _State(NamedTuple):
@@ -35,7 +46,7 @@ class _State(NamedTuple):
     io: ChunkIO
 
 
-class FrameArray(Array):
+class FrameArray(FrameFacts, Array):
     """
     An array in a frame of blosc2: a ``.b2nd`` file, a file of caterva, or the same in memory or
     under a key of any store.
@@ -52,31 +63,37 @@ class FrameArray(Array):
 
         path: A name for it, as in a hierarchy.
 
+        nthreads: Threads that compress one chunk. Frames do not say how many there should be.
+
     Threads: safe.
     """
 
-    def __init__(self, home: Home, path: str = "") -> None:
-        self._home, self._path = home, path
-        self._coder: FrameChunkCoder | None = None
-        self._settings: tuple[ChunkSpec, Shape, CParams]
+    def __init__(self, home: Home, path: str = "", *, nthreads: int = 1) -> None:
+        self._home, self._path, self._nthreads = home, path, nthreads
+        self._made_coder: tuple[_Settings, FrameChunkCoder] | None = None
         self._state = self._made(home.snapshot())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), nthreads=self._nthreads), (self._home, self._path)
 
     def _made(self, snapshot: Snapshot) -> _State:
         chunks = FrameChunks(self._home, snapshot)
         return _State(snapshot, chunks, self._io(chunks, snapshot.frame.meta.shape))
 
     def _io(self, chunks: FrameChunks, shape: Shape) -> ChunkIO:
-        frame = chunks.frame
+        return FrameIO(
+            chunks, shape, self._coder(chunks.frame), _numbering(shape, chunks.frame.meta.chunks)
+        )
+
+    def _coder(self, frame: Frame) -> FrameChunkCoder:
         meta = frame.meta
         spec = ChunkSpec(meta.chunks, meta.dtype, np.zeros((), meta.dtype)[()])
-        settings = spec, meta.blocks, CParams.from_header(frame.header)
-        if self._coder is None or self._settings != settings:
-            self._settings = settings
-            if frame.plain:
-                self._coder = PlainChunkCoder(spec, frame.header)
-            else:
-                self._coder = FrameChunkCoder(*settings)
-        return ChunkIO(chunks, shape, self._coder, _numbering(shape, meta.chunks))
+        settings = spec, meta.blocks, self._cparams(frame), frame.plain
+        made = self._made_coder
+        if made is None or made[0] != settings:
+            plain = PlainChunkCoder(spec, frame.header) if frame.plain else None
+            made = self._made_coder = settings, plain or FrameChunkCoder(*settings[:3])
+        return made[1]
 
     def _now(self) -> _State:
         """The state as it is now."""
@@ -91,9 +108,18 @@ class FrameArray(Array):
         return self._path
 
     @property
-    def attributes(self) -> MutableMapping[str, JSON]:
-        """The metalayers of variable length."""
-        return {}
+    def urlpath(self) -> str | None:
+        """The path of the file; None of a frame that is in none."""
+        return self._home.path if isinstance(self._home, LogHome) else None
+
+    @property
+    def home(self) -> Home:
+        """Where the frame lives."""
+        return self._home
+
+    @property
+    def _frame(self) -> Frame:
+        return self._now().snapshot.frame
 
     @property
     def _place(self) -> Hashable:
@@ -102,33 +128,211 @@ class FrameArray(Array):
     @property
     def shape(self) -> Shape:
         """The length of every dimension."""
-        return self._now().snapshot.frame.meta.shape
+        return self._frame.meta.shape
 
     @property
     def dtype(self) -> DType:
-        """The numpy dtype of the elements, in the byte order that they are stored in."""
-        return self._state.snapshot.frame.meta.dtype
+        """
+        The numpy dtype of the elements, in the byte order that they are stored in. Frames of
+        caterva have none: their elements are bytes, of a type such as ``V4``.
+        """
+        return unshared(self._state.snapshot.frame.meta.dtype)
 
     @property
     def chunks(self) -> Shape:
         """The shape of a chunk."""
         return self._state.snapshot.frame.meta.chunks
 
+    @property
+    def blocks(self) -> Shape:  # type: ignore[override]
+        """
+        The shape of the blocks that chunks are cut into, and that are decoded by themselves. (Other
+        arrays have an indexer of this name, which no frame of caterva or blosc2 has.)
+        """
+        return self._state.snapshot.frame.meta.blocks
+
+    def refresh(self) -> None:
+        """
+        Look whether others have changed the frame. Of a local file that is seen without it.
+        """
+        self._home.refresh()
+        self._now()
+
     def _read(self, selection: Selection) -> AnyArray:
-        return self._state.io.read(selection)
+        return self._io_for(selection).read(selection)
 
     def _read_into(self, selection: Selection, out: AnyArray) -> None:
-        self._state.io.read_into(selection, out)
+        self._io_for(selection).read_into(selection, out)
 
     def _is_brief(self, selection: Selection) -> bool:
-        return self._state.io.is_brief(selection)
+        return self._io_for(selection).is_brief(selection)
+
+    def _io_for(self, selection: Selection) -> ChunkIO:
+        state = self._state
+        _check_fits(selection, state.snapshot.frame.meta.shape)
+        return state.io
+
+    def _set(self, selection: Selection, values: Any) -> None:
+        self._write(selection, self._elements(values))
+
+    def _elements(self, values: Any) -> AnyArray:
+        """
+        What is to be written, as an array; of elements without a data type the bytes as they are.
+        """
+        dtype = self._state.snapshot.frame.meta.dtype
+        if dtype.kind != "V" or dtype.names is not None:
+            return as_values(values, self)
+        check_elements(values)
+        array = values.read() if isinstance(values, Array) else np.asarray(values)
+        if array.dtype.hasobject or array.dtype.itemsize != dtype.itemsize:
+            raise ShapeError(
+                f"elements have {dtype.itemsize} bytes and no other type, found {array.dtype}"
+            )
+        return array.view(dtype)
 
     def _write(self, selection: Selection, values: AnyArray) -> None:
         def write(change: Change) -> None:
-            chunks = ChangingChunks(self._home, change)
-            self._io(chunks, change.meta.shape).write(selection, values)
+            _check_fits(selection, change.meta.shape)
+            self._io_of(change).write(selection, values)
 
         self._change(write)
+
+    def _io_of(self, change: Change) -> ChunkIO:
+        return self._io(ChangingChunks(self._home, change), change.meta.shape)
+
+    def resize(self, shape: int | Iterable[int]) -> None:
+        """
+        Change the shape. Elements that are cut off are gone: growing again gives zeros.
+
+        Args:
+            shape: The new length of every dimension.
+
+        Raises:
+            MetadataError: If it is no shape of this rank, or takes too many chunks.
+
+            ReadOnlyError: If the frame cannot be written.
+        """
+        sides = check_shape(shape, "shape", least=0, ndim=self.ndim)
+        self._change(partial(resize, sides, self._io_of))
+
+    def append(self, data: Any, axis: int = 0) -> Shape:
+        """
+        Add data at the end of a dimension. Appends at the same time, from wherever, follow each
+        other.
+
+        Args:
+            data: With the array's lengths in all other dimensions.
+
+            axis: The dimension that grows.
+
+        Returns:
+            The new shape.
+
+        Raises:
+            ShapeError: If the data does not fit.
+
+            ReadOnlyError: If the frame cannot be written.
+        """
+        values = self._elements(data)
+        return self._change(partial(append, values, axis, self._io_of))
+
+    def get_chunk(self, index: int | Sequence[int]) -> AnyArray:
+        """
+        Read one chunk.
+
+        Args:
+            index: Its place in the grid of chunks, or its number in C order; may be negative.
+
+        Returns:
+            A new array of the shape `chunks`, with zeros beyond the edge of the array.
+
+        Raises:
+            SelectionError: If there is no such chunk.
+        """
+        values = self._chunk(index)
+        if values.shape == self.chunks:
+            return values
+        chunk = np.zeros(self.chunks, values.dtype)
+        chunk[tuple(slice(n) for n in values.shape)] = values
+        return chunk
+
+    def decompress_chunk(self, nchunk: int, dst: Any = None) -> bytes | None:
+        """
+        Read the elements of one chunk that lie within the array.
+
+        Args:
+            nchunk: Its number in C order.
+
+            dst: A writable buffer, at least of their size, that they are written to in C order.
+
+        Returns:
+            Their bytes; None if there is a buffer.
+
+        Raises:
+            SelectionError: If there is no such chunk.
+
+            ShapeError: If the buffer is too small, or cannot be written.
+        """
+        data = self._chunk(nchunk).tobytes()
+        if dst is None:
+            return data
+        try:
+            view = memoryview(dst)
+        except (TypeError, ValueError) as error:
+            raise ShapeError(f"dst must be a writable buffer: {error}") from error
+        if view.readonly or not view.c_contiguous or view.nbytes < len(data):
+            raise ShapeError(f"dst must be a writable buffer of {len(data)} bytes or more")
+        view.cast("B")[: len(data)] = data
+        return None
+
+    def _chunk(self, index: int | Sequence[int]) -> AnyArray:
+        grid = self.cdata_shape
+        try:
+            place = (
+                np.unravel_index(range(prod(grid))[index], grid)
+                if isinstance(index, int)
+                else tuple(range(n)[i] for n, i in zip(grid, index, strict=True))
+            )
+        except (IndexError, TypeError, ValueError):
+            raise SelectionError(f"no chunk {index!r} in a grid of {grid}") from None
+        (cell,) = cells([tuple(map(int, place))], self.chunks, self.shape)
+        return self.read(cell)
+
+    def copy(self, **options: Any) -> FrameArray:
+        """
+        A new frame with the same elements and metalayers.
+
+        Args:
+            options: Those of `FrameOptions`: where to, and what is to be different.
+        """
+        from storekit.nodes.frame_create import copy
+
+        return copy(self, **options)
+
+    def slice(self, key: Any, **options: Any) -> FrameArray:
+        """
+        A new frame with the selected elements, compressed like this one.
+
+        Args:
+            key: As in ``array[key]``.
+
+            options: Those of `FrameOptions`: where to, and what is to be different.
+        """
+        from storekit.nodes.frame_create import slice_of
+
+        return slice_of(self, key, **options)
+
+    def tobytes(self) -> bytes:
+        """All elements in C order."""
+        return self.read().tobytes()
+
+    def to_buffer(self) -> bytes:
+        """As `tobytes`; the name in caterva."""
+        return self.tobytes()
+
+    def to_cframe(self) -> bytes:
+        """The frame as bytes: what a file of it has, without bytes that are not used any more."""
+        return self._now().snapshot.pack()
 
     def _change(self, edit: Callable[[Change], T]) -> T:
         """Change the frame, again as long as others do so at the same time."""
@@ -144,6 +348,16 @@ class FrameArray(Array):
 
     def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
         return submit(self._home.clock, self._home.concurrency, task, *args)
+
+
+def _check_fits(selection: Selection, shape: Shape) -> None:
+    """Refuse what was selected when the array was larger."""
+    axes = selection.axes
+    if len(axes) != len(shape) or any(
+        len(axis) and (axis[-1] if isinstance(axis, range) else axis.max()) >= n
+        for axis, n in zip(axes, shape, strict=True)
+    ):
+        raise SelectionError(f"the array has become smaller meanwhile: {shape}")
 
 
 def _numbering(shape: Shape, chunks: Shape) -> Callable[[tuple[str, ...]], str]:
