@@ -85,8 +85,11 @@ def seal_chunk(chunk: bytes) -> bytes:
 
 def _seal_stored(chunk: bytes, nbytes: int, blocksize: int) -> bytes:
     """A sealed chunk with the content of another, in blocks that are stored as they are."""
-    content = np.empty(nbytes, np.uint8)
-    unchecked_decompress_into(chunk, content)
+    if chunk[2] & MEMCPYED:  # blosc2 does not decode these if they should have had a dictionary
+        content = np.frombuffer(chunk, np.uint8, nbytes, BLOSC2_HEADER)
+    else:
+        content = np.empty(nbytes, np.uint8)
+        unchecked_decompress_into(chunk, content)
     header = bytearray(chunk[:BLOSC2_HEADER])
     header[2] = header[2] & ~(MEMCPYED | _DELTA) | _NOT_SPLIT
     header[16:22] = header[24:30] = bytes(6)  # no filters
