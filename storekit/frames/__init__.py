@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from storekit.nodes.frame_create import nans as nans
     from storekit.nodes.frame_create import remove as remove
     from storekit.nodes.frame_create import zeros as zeros
+    from storekit.nodes.frame_files import from_cframe as from_cframe
+    from storekit.nodes.frame_files import load as load
+    from storekit.nodes.frame_files import open as open
+    from storekit.nodes.frame_files import save as save
     from storekit.nodes.frame_options import FrameOptions as FrameOptions
+    from storekit.nodes.frame_tensors import load_array as load_array
+    from storekit.nodes.frame_tensors import load_tensor as load_tensor
+    from storekit.nodes.frame_tensors import save_array as save_array
+    from storekit.nodes.frame_tensors import save_tensor as save_tensor
 
 _HOMES = {
     "CParams": "frames.params",
@@ -38,9 +46,17 @@ _HOMES = {
     "copy": "nodes.frame_create",
     "empty": "nodes.frame_create",
     "from_buffer": "nodes.frame_create",
+    "from_cframe": "nodes.frame_files",
     "full": "nodes.frame_create",
+    "load": "nodes.frame_files",
+    "load_array": "nodes.frame_tensors",
+    "load_tensor": "nodes.frame_tensors",
     "nans": "nodes.frame_create",
+    "open": "nodes.frame_files",
     "remove": "nodes.frame_create",
+    "save": "nodes.frame_files",
+    "save_array": "nodes.frame_tensors",
+    "save_tensor": "nodes.frame_tensors",
     "zeros": "nodes.frame_create",
 }
 

@@ -28,6 +28,7 @@ from storekit.errors import (
 )
 from storekit.frames.frame import Frame, pack_ends, parse_ends, parse_sparse
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.layout import parse_header
 from storekit.frames.sparsechange import SparseChange
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
 from storekit.typing import Value
@@ -70,8 +71,8 @@ class SparseHome(Home):
 
         writable: Whether the frame may be changed.
 
-        new: Header, and index and trailer, of a frame without chunks that is there as soon as the
-            first change is committed.
+        new: A contiguous frame without chunks, which is here as soon as the first change is
+            committed.
 
         replace: Whether it may take the place of another frame.
 
@@ -94,11 +95,11 @@ class SparseHome(Home):
         prefix: str = "",
         *,
         writable: bool = False,
-        new: tuple[bytes, bytes] | None = None,
+        new: bytes | None = None,
         replace: bool = False,
     ) -> None:
         self.store, self.prefix, self.writable = store, prefix, writable
-        if (writable or new) and not isinstance(store, WritableStore):
+        if writable and not isinstance(store, WritableStore):
             raise self._read_only()
         self.latency, self.request_cost, self.clock = store.latency, store.request_cost, store.clock
         self._lock = threading.Lock()
@@ -109,7 +110,7 @@ class SparseHome(Home):
             return
         if not replace and store.exists(self._index_key):
             raise NodeExistsError(f"there is a frame at {prefix!r} of {store!r}")
-        self._new = _SparseSnapshot(_sparse(parse_ends(*new)), self)
+        self._new = _SparseSnapshot(_sparse(new), self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), writable=self.writable), (self.store, self.prefix)
@@ -140,8 +141,7 @@ class SparseHome(Home):
             raise NodeNotFoundError(f"the frame at {self.prefix!r} is gone") from error
 
     def _load(self) -> None:
-        value = bytes(self.store.get(self._index_key))
-        self._take(value)
+        self._take(bytes(self.store.get(self._index_key)))
 
     def _take(self, value: bytes) -> Snapshot:
         """The state that an index stands for; the same as before, if it is the same index."""
@@ -171,6 +171,12 @@ class SparseHome(Home):
             op="set",
             key=self.prefix,
         )
+
+    def appear(self) -> None:
+        """Let a new frame be there, if nothing was written to it."""
+        if self._new is not None:
+            with self.change() as change:
+                change.commit()
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -212,8 +218,10 @@ class SparseHome(Home):
         return self._take(value)
 
 
-def _sparse(frame: Frame) -> Frame:
+def _sparse(blank: bytes) -> Frame:
     """The same frame, without chunks, with these as values of their own."""
+    size = parse_header(blank).header_len
+    frame = parse_ends(blank[:size], blank[size:])
     contents = {name: layer.content for name, layer in frame.layers.items()}
     header = frame.header._replace(sparse=True)
     ends = pack_ends(header, frame.meta, contents, frame.trailer.layers, frame.offsets, 0)

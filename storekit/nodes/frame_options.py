@@ -16,10 +16,11 @@ from storekit.frames.chunk import MAX_CHUNK
 from storekit.frames.frame import grid_counts
 from storekit.frames.grid import default_blocks
 from storekit.frames.index import MAX_CHUNKS
-from storekit.frames.params import Codec, CParams
+from storekit.frames.params import Codec, CParams, SplitMode
 from storekit.nodes.frame_meta import pack_meta
 from storekit.nodes.frame_place import MemoryPlace, Place, find_place
 from storekit.nodes.layout import auto_chunks, check_shape
+from storekit.nodes.sparse_place import sparse_place
 from storekit.stores.base import ReadableStore
 from storekit.typing import DType, Shape
 
@@ -28,7 +29,7 @@ __all__ = ["FrameOptions"]
 MAX_ITEMSIZE = 255
 """The most bytes of an element that a frame of caterva can state."""
 
-_CATERVA_PARAMS = CParams(codec=Codec.LZ4, clevel=5)
+_CATERVA_PARAMS = CParams(codec=Codec.LZ4, clevel=5, splitmode=SplitMode.ALWAYS_SPLIT)
 _MODES = ("w-", "x", "a", "w")
 
 
@@ -49,8 +50,8 @@ class FrameOptions:
 
         memframe: Without effect; a frame without `urlpath` is in memory.
 
-        contiguous: False is refused but in memory, where there is no difference: one file is what
-            is made.
+        contiguous: False for a sparse frame: a directory, or a prefix of a store, with a value for
+            each chunk. In memory there is no difference.
 
         meta: The metalayers of fixed length: bytes by name, or anything else that is then packed
             as msgpack. No others can be added later.
@@ -110,7 +111,7 @@ class FrameOptions:
         urlpath = self.filename if self.urlpath is None else self.urlpath
         place = find_place(urlpath, self.store, self.key)
         if self.contiguous is False and not isinstance(place, MemoryPlace):
-            raise MetadataError("only contiguous frames are made", field="contiguous")
+            return sparse_place(place)
         return place
 
     @property

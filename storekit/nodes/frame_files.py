@@ -1,0 +1,221 @@
+"""
+Whole frames: saved, opened, loaded into memory, made of bytes; the functions of blosc2.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from storekit.errors import CorruptFrameError, NodeTypeError
+from storekit.frames.buffer import BufferHome, in_memory, mapped
+from storekit.frames.home import Home
+from storekit.frames.kinds import check_kind
+from storekit.frames.log import LogHome
+from storekit.frames.stored import StoredHome
+from storekit.nodes.containers import is_embedding, open_embedding
+from storekit.nodes.frame_array import FrameArray
+from storekit.nodes.frame_create import copy as copy_frame
+from storekit.nodes.frame_opening import kind_of_file
+from storekit.nodes.opening import open as open_node
+from storekit.stores._url_parts import local_path
+from storekit.stores.base import ReadableStore
+from storekit.stores.urls import open_parent
+
+__all__ = ["check_dparams", "from_cframe", "load", "open", "save"]
+
+
+def open(
+    urlpath: str | os.PathLike[str],
+    mode: str = "r",
+    offset: int = 0,
+    *,
+    mmap_mode: str | None = None,
+    initial_mapping_size: int | None = None,
+    dparams: Mapping[str, Any] | None = None,
+) -> Any:
+    """
+    Open what blosc2 has in a file, in a directory, or at a URL.
+
+    Unlike blosc2's function this one takes no keyword and no mode that it does not know. It creates
+    nothing, so there is no mode ``"w"``.
+
+    Args:
+        urlpath: Of a file, of the directory of a sparse frame, or a URL as in `storekit.open`.
+
+        mode: ``"r"`` to read; ``"a"`` to change it, too.
+
+        offset: Where in the file the frame begins, in bytes. There it can only be read.
+
+        mmap_mode: ``"r"`` to map a local file into memory instead of reading from it. What other
+            programs than storekit then cut off from the file ends this one.
+
+        initial_mapping_size: Only together with `mmap_mode`, and of no use: all of the file is
+            mapped.
+
+        dparams: A mapping with ``nthreads``, which is of no use: chunks are decoded by as many
+            threads as there are cores.
+
+    Returns:
+        A `FrameArray`; of a super-chunk, which has no shape, one of a single dimension: of ``u1``,
+        or of ``V`` with the size of its elements. Of others what `storekit.open` returns.
+
+    Raises:
+        KeyNotFoundError, NodeNotFoundError: If there is nothing.
+
+        CorruptFrameError: If it is no frame, or a damaged one.
+
+        ValueError: If an argument is not possible.
+
+        ReadOnlyError: If it is to be changed, and cannot be.
+
+        UnsupportedError: If it holds no array.
+    """
+    _check_mode(mode, offset, mmap_mode, initial_mapping_size)
+    check_dparams(dparams)
+    path = local_path(urlpath)
+    if offset or mmap_mode is not None:
+        return _node(_part(urlpath, offset, mmap_mode), os.fspath(urlpath))
+    if path is not None and path.is_file() and not kind_of_file(str(path)):
+        raise CorruptFrameError(f"{str(path)!r} is not in the format of blosc2's frames")
+    return open_node(urlpath, mode=mode)
+
+
+def load(
+    urlpath: str | os.PathLike[str],
+    offset: int = 0,
+    *,
+    dparams: Mapping[str, Any] | None = None,
+) -> FrameArray:
+    """
+    A copy of a frame in memory, which may be changed. The chunks stay compressed.
+
+    Args:
+        urlpath: As in `open`.
+
+        offset: As in `open`.
+
+        dparams: As in `open`.
+
+    Raises:
+        NodeTypeError: If it is no single array, but a group.
+
+        Exception: As `open`.
+    """
+    node = open(urlpath, "r", offset, dparams=dparams)
+    if not isinstance(node, FrameArray):
+        raise NodeTypeError(f"{os.fspath(urlpath)!r} holds no frame, but {node!r}")
+    return FrameArray(in_memory(node.home.snapshot()))
+
+
+def save(
+    array: Any,
+    urlpath: str | os.PathLike[str] | tuple[ReadableStore, str],
+    contiguous: bool = True,
+    *,
+    mode: str = "a",
+    **options: Any,
+) -> None:
+    """
+    Save an array to a frame. It appears when all of it is there.
+
+    Args:
+        array: Of numpy, or anything that it makes one of; or one of storekit, such as `FrameArray`
+            or `ZarrArray`, which is copied in parts. The settings and metalayers of a `FrameArray`
+            are kept.
+
+        urlpath: A path, a URL as in `storekit.open`, or a store and a key as a tuple.
+
+        contiguous: Whether it is one file; else a directory with a file for each chunk.
+
+        mode: ``"a"`` to fail if there is something already, ``"w"`` to replace it.
+
+        options: Others of `FrameOptions`, such as ``chunks``, ``blocks``, ``cparams``, ``meta``.
+
+    Raises:
+        MetadataError: If an option is not possible, or elements have no fixed size.
+
+        NodeExistsError: If there is something already.
+
+        ReadOnlyError: If nothing can be written there.
+    """
+    if mode not in ("a", "w"):
+        raise ValueError(f"mode must be 'a' or 'w', found {mode!r}")
+    copy_frame(array, urlpath=urlpath, contiguous=contiguous, mode=mode, **options)
+
+
+def from_cframe(cframe: bytes | bytearray | memoryview, copy: bool = True) -> Any:
+    """
+    The array in a frame that is there as bytes.
+
+    Args:
+        cframe: The bytes of a contiguous frame, all of them.
+
+        copy: Whether they are copied. Otherwise they must not change, and the array can only be
+            read.
+
+    Returns:
+        As `open`.
+
+    Raises:
+        TypeError: If these are no bytes.
+
+        CorruptFrameError: If they are no frame, or a damaged one, or there are more of them.
+
+        UnsupportedError: If it holds no array.
+    """
+    if not isinstance(cframe, bytes | bytearray | memoryview):
+        raise TypeError(f"cframe must be bytes, found {type(cframe).__name__}")
+    given = BufferHome(memoryview(cframe))
+    size, stated = memoryview(cframe).nbytes, given.snapshot().frame.header.frame_len
+    if size != stated:
+        raise CorruptFrameError(f"{size} bytes, the frame states {stated}")
+    return _node(in_memory(given.snapshot()) if copy else given, "")
+
+
+def check_dparams(dparams: Mapping[str, Any] | None) -> None:
+    """
+    See that these are settings for decompression.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    for name, value in (dparams or {}).items():
+        if name != "nthreads" or type(value) is not int or value < 1:
+            raise ValueError(f"dparams may have nthreads, 1 or more; found {name}={value!r}")
+
+
+def _check_mode(mode: str, offset: int, mmap_mode: str | None, mapping_size: int | None) -> None:
+    if mode not in ("r", "a"):
+        raise ValueError(f"mode must be 'r' or 'a', since nothing is created; found {mode!r}")
+    if type(offset) is not int or offset < 0:
+        raise ValueError(f"offset must be an integer, 0 or more; found {offset!r}")
+    if offset and mode != "r":
+        raise ValueError("a frame at an offset can only be read: mode must be 'r'")
+    if mmap_mode not in (None, "r"):
+        raise ValueError(f"mmap_mode must be 'r' or None, found {mmap_mode!r}")
+    if mmap_mode is not None and mode != "r":
+        raise ValueError("a mapped file can only be read: mode must be 'r'")
+    if mapping_size is not None and mmap_mode is None:
+        raise ValueError("initial_mapping_size is for mapped files: set mmap_mode")
+
+
+def _part(urlpath: str | os.PathLike[str], offset: int, mmap_mode: str | None) -> Home:
+    """The home of a frame that is not all of a value, or is mapped."""
+    path = local_path(urlpath)
+    if path is None:
+        if mmap_mode is not None:
+            raise ValueError(f"only local files can be mapped, found {urlpath!r}")
+        store, key = open_parent(str(urlpath))
+        if not isinstance(store, ReadableStore):
+            raise TypeError(f"{store!r} cannot be read")
+        return StoredHome(store, key, start=offset)
+    return LogHome(str(path), start=offset) if mmap_mode is None else mapped(str(path), offset)
+
+
+def _node(home: Home, path: str) -> Any:
+    if is_embedding(home):
+        return open_embedding(home)
+    check_kind(home.snapshot().frame, path)
+    return FrameArray(home, path)
