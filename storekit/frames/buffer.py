@@ -54,7 +54,7 @@ class BufferHome(Home):
 
     def __init__(self, buffer: Value, file: tuple[str, int] | None = None) -> None:
         view = memoryview(buffer).cast("B").toreadonly()
-        self.file = file
+        self.file, self.path = file, file and file[0]
 
         def ranges(asked: Sequence[ByteRange]) -> list[Value]:
             spans = (resolve_range(*each, len(view)) for each in asked)

@@ -205,8 +205,13 @@ class Home(ABC):
     """
     Where one frame lives.
 
+    Attributes:
+        path: Of the local file or directory; None where it is in none.
+
     Threads: safe.
     """
+
+    path: str | None = None
 
     latency: Latency = Latency.DISK
     request_cost: float = 1 << 20

@@ -82,6 +82,8 @@ class LogHome(Home):
         CorruptFrameError: If there is no frame in it.
     """
 
+    path: str
+
     def __init__(self, path: str, *, writable: bool = False, start: int = 0) -> None:
         self.path, self.writable, self.start = os.path.abspath(path), writable, start
         self._state = self._load()

@@ -10,6 +10,7 @@ Source: C-Blosc2, README_SFRAME_FORMAT.rst.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.layout import parse_header
 from storekit.frames.sparsechange import SparseChange
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
+from storekit.stores.local import LocalStore
 from storekit.typing import Value
 
 __all__ = ["SPARSE_INDEX", "SparseHome"]
@@ -99,6 +101,8 @@ class SparseHome(Home):
         replace: bool = False,
     ) -> None:
         self.store, self.prefix, self.writable = store, prefix, writable
+        if isinstance(store, LocalStore):
+            self.path = os.path.join(store.path, prefix).rstrip("/")
         if writable and not isinstance(store, WritableStore):
             raise self._read_only()
         self.latency, self.request_cost, self.clock = store.latency, store.request_cost, store.clock

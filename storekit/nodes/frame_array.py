@@ -16,7 +16,6 @@ from storekit.errors import ConflictError, SelectionError, ShapeError
 from storekit.frames.chunks import ChangingChunks, FrameChunks
 from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Snapshot
-from storekit.frames.log import LogHome
 from storekit.frames.params import CParams
 from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
@@ -109,8 +108,8 @@ class FrameArray(FrameFacts, Array):
 
     @property
     def urlpath(self) -> str | None:
-        """The path of the file; None of a frame that is in none."""
-        return self._home.path if isinstance(self._home, LogHome) else None
+        """The path of the file or directory; None of a frame that is in none."""
+        return self._home.path
 
     @property
     def home(self) -> Home:
