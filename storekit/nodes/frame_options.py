@@ -29,7 +29,7 @@ __all__ = ["FrameOptions"]
 MAX_ITEMSIZE = 255
 """The most bytes of an element that a frame of caterva can state."""
 
-_CATERVA_PARAMS = CParams(codec=Codec.LZ4, clevel=5, splitmode=SplitMode.ALWAYS_SPLIT)
+_CATERVA_PARAMS = CParams(codec=Codec.LZ4, clevel=5)
 _MODES = ("w-", "x", "a", "w")
 
 
@@ -134,6 +134,9 @@ class FrameOptions:
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if "filters" in given:
             given.setdefault("filtersmeta", ())
+        if "codec" in given:  # what was good for another codec may not be for this one
+            given.setdefault("splitmode", SplitMode.AUTO_SPLIT)
+            given.setdefault("usedict", False)
         return replace(base, **given) if given else base
 
     def layout(self, shape: Any, dtype: DType, like: B2ndMeta | None = None) -> B2ndMeta:
