@@ -330,7 +330,11 @@ def _is_plain(layers: Collection[str]) -> bool:
 def _meta(layers: Mapping[str, Metalayer], header: FrameHeader) -> B2ndMeta:
     """The array in a frame; of one that only has bytes or records, one dimension of these."""
     found = parse_array_meta(layers, header.typesize)
-    return plain_meta(header) if found is None else found
+    if found is None:
+        return plain_meta(header)
+    # Of an array without elements blosc2 says that chunks are as long as it is: nothing.
+    chunks, blocks = (tuple(max(n, 1) for n in side) for side in (found.chunks, found.blocks))
+    return found._replace(chunks=chunks, blocks=blocks)
 
 
 def plain_meta(header: FrameHeader) -> B2ndMeta:

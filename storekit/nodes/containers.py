@@ -14,7 +14,7 @@ they write.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from storekit.errors import (
     CorruptFrameError,
@@ -111,7 +111,7 @@ class ContainerGroup(Group):
     def __len__(self) -> int:
         return len(self._container.children[self._path])
 
-    def __getitem__(self, path: str) -> Node:
+    def __getitem__(self, path: str) -> Any:
         """
         The node at a path relative to this group.
 
@@ -124,8 +124,7 @@ class ContainerGroup(Group):
             whole = join_path(self._path, path.strip("/"))
             if whole in self._container.leaves and not _is_hidden(whole):
                 return self._leaf(whole)
-        node: Node = super().__getitem__(path)
-        return node
+        return super().__getitem__(path)
 
     def _child(self, name: str) -> Node:
         path = join_path(self._path, name)
