@@ -10,6 +10,7 @@ from storekit.errors import (
     KeyNotFoundError,
     NodeNotFoundError,
     ReadOnlyError,
+    StoreError,
 )
 from storekit.frames.home import Home
 from storekit.frames.kinds import ENOUGH, check_kind, kind_of
@@ -28,7 +29,7 @@ __all__ = ["find", "kind_of_file", "open_container", "open_file", "open_value"]
 def kind_of_file(path: str, *, refused: bool = False) -> str:
     """As `kind_of`, of a local file."""
     with open(path, "rb") as file:
-        return kind_of(file.read(ENOUGH), path, refused=refused)
+        return kind_of(file.read(ENOUGH), os.path.basename(path), refused=refused)
 
 
 def open_file(path: str, inside: str, mode: str | None) -> Any:
@@ -110,7 +111,12 @@ def _archive(store: ReadableStore, key: str, inside: str, mode: str | None) -> A
     from storekit.nodes.zarr_group import open_zarr
     from storekit.stores.zip import ZipStore
 
-    archive = ZipStore.over(store, key)
+    try:
+        archive = ZipStore.over(store, key)
+    except StoreError:
+        if store.exists(key):
+            raise
+        raise KeyNotFoundError(f"no key {key!r}", store=store, op="get", key=key) from None
     try:
         return open_container(archive, "", inside, mode)
     except KeyNotFoundError:

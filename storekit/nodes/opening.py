@@ -89,7 +89,7 @@ def _local(
     options: dict[str, Any],
 ) -> Any:
     """What is on this machine: a file is looked into first."""
-    if file.is_file() and not (driver is None and file.suffix.lower() == ".zip"):
+    if file.is_file():
         from storekit.nodes import frame_opening as frames
 
         kind = frames.kind_of_file(str(file))
@@ -98,8 +98,9 @@ def _local(
                 raise TypeError(f"a frame in a file takes no options, found {', '.join(options)}")
             return frames.open_file(str(file), path, mode)
         if kind == "zip" and driver is None:
-            return _in_store(open_store(url, driver="zip", **options), path, mode, _DIRECTORY)
-    return _in_store(open_store(url, driver=driver, **options), path, mode, file.suffix)
+            store = open_store(url, driver="zip", mode=mode or "r", **options)
+            return _in_store(store, path, mode, _DIRECTORY if file.suffix.lower() != ".zip" else "")
+    return _in_store(open_store(url, driver=driver, **options), path, mode, file.suffix.lower())
 
 
 def _far(
