@@ -204,7 +204,8 @@ class _LogChange(Change):
         # The old index and the old trailer are not used any more, either.
         dead = self.dead + self._begin - self.snapshot.frame.header.cbytes
         with file_errors(self._home.path, "set"):
-            if dead <= self._end - dead + _SPARE:
+            # blosc2 does not open a file where there are bytes and no chunk.
+            if dead <= self._end - dead + _SPARE and (self.offsets >= 0).any():
                 ends = self.ends(self._end, dead)
                 if self._fits(ends[0]):
                     return self._append(*ends)

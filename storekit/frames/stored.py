@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from storekit.errors import KeyNotFoundError, ReadOnlyError
+from storekit.errors import ConflictError, KeyNotFoundError, ReadOnlyError, StorekitError
 from storekit.frames.frame import Frame, load_frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.keys import resolve_range
@@ -64,7 +63,7 @@ class StoredHome(Home):
             raise ReadOnlyError("the frame cannot be written here", store=store, op="set", key=key)
         self.store, self.key, self.writable, self.start = store, key, writable, start
         self.latency, self.request_cost, self.clock = store.latency, store.request_cost, store.clock
-        self._lock = threading.Lock()
+        self._steady = True
         self.refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,9 +100,17 @@ class StoredHome(Home):
 
     def _snapshot_of(self, frame: Frame) -> _StoredSnapshot:
         def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            return self._ranges([(self.start + start, length) for start, length in asked])
+            values = self._ranges([(self.start + start, length) for start, length in asked])
+            # The value is replaced between two moments, at the first of which this is not steady
+            # any more, and at the second of which there is another snapshot.
+            if not self._steady or self._snapshot is not made:
+                raise ConflictError(
+                    "the frame was changed while it was read", store=self.store, key=self.key
+                )
+            return values
 
-        return _StoredSnapshot(frame, ranges)
+        made = _StoredSnapshot(frame, ranges)
+        return made
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -131,17 +138,28 @@ class StoredHome(Home):
         yield _StoredChange(self, _StoredSnapshot(load_frame(ranges), ranges), version)
 
     def _replace(self, value: bytes, version: str | None) -> Snapshot:
-        if isinstance(self.store, ConditionalStore):
-            self.store.compare_and_set(self.key, value, version)
-        elif isinstance(self.store, WritableStore):
-            self.store.set(self.key, value)
+        view = memoryview(value)
 
         def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            spans = (resolve_range(*each, len(value)) for each in asked)
-            return [value[first:last] for first, last in spans]
+            spans = (resolve_range(*each, len(view)) for each in asked)
+            return [view[first:last] for first, last in spans]
 
-        self._snapshot = self._snapshot_of(load_frame(ranges))
-        return self._snapshot
+        made = self._snapshot_of(load_frame(ranges))  # what we would not read, we do not write
+        self._steady = False
+        try:
+            if isinstance(self.store, ConditionalStore):
+                self.store.compare_and_set(self.key, value, version)
+            elif isinstance(self.store, WritableStore):
+                self.store.set(self.key, value)
+        except BaseException:
+            with suppress(StorekitError):  # whether it was written nobody knows
+                self.refresh()
+            raise
+        else:
+            self._snapshot = made
+        finally:
+            self._steady = True
+        return made
 
 
 class _StoredChange(Change):

@@ -158,13 +158,22 @@ class FrameArray(FrameFacts, Array):
         self._now()
 
     def _read(self, selection: Selection) -> AnyArray:
-        return self._io_for(selection).read(selection)
+        return self._settled(lambda: self._io_for(selection).read(selection))
 
     def _read_into(self, selection: Selection, out: AnyArray) -> None:
-        self._io_for(selection).read_into(selection, out)
+        self._settled(lambda: self._io_for(selection).read_into(selection, out))
 
     def _is_brief(self, selection: Selection) -> bool:
         return self._io_for(selection).is_brief(selection)
+
+    def _settled(self, read: Callable[[], T]) -> T:
+        """Read; once more if the frame was replaced meanwhile, then while nobody does that."""
+        try:
+            return read()
+        except ConflictError:
+            with value_lock(self._state.chunks, "frame"):
+                self._now()
+                return read()
 
     def _io_for(self, selection: Selection) -> ChunkIO:
         state = self._state
@@ -331,7 +340,7 @@ class FrameArray(FrameFacts, Array):
 
     def to_cframe(self) -> bytes:
         """The frame as bytes: what a file of it has, without bytes that are not used any more."""
-        return self._now().snapshot.pack()
+        return self._settled(lambda: self._now().snapshot.pack())
 
     def _change(self, edit: Callable[[Change], T]) -> T:
         """Change the frame, again as long as others do so at the same time."""

@@ -1,0 +1,321 @@
+"""A frame is an array, wherever it lives and whoever changes it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import tempfile
+import threading
+from abc import abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import blosc2
+import numpy as np
+import pytest
+from frame_files import empty_frame
+from frame_samples import stock
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from storekit.frames import log
+from storekit.frames.buffer import BufferHome, in_memory, mapped
+from storekit.frames.frame import pack_ends
+from storekit.frames.home import Home
+from storekit.frames.log import LogHome
+from storekit.frames.stored import StoredHome
+from storekit.nodes.frame_array import FrameArray
+from storekit.stores import MemoryStore, WrapperStore
+from storekit.typing import AnyArray
+
+SHAPE, CHUNKS, BLOCKS = (7, 9), (4, 3), (2, 3)
+EMPTY = empty_frame(SHAPE, CHUNKS, BLOCKS)
+SIDES = st.tuples(st.integers(0, 12), st.integers(0, 12))
+
+
+class FrameMachine(RuleBasedStateMachine):
+    """A frame and a numpy array to which the same is done."""
+
+    array: FrameArray
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expected: AnyArray = np.zeros(SHAPE, "i4")
+
+    @abstractmethod
+    def open(self) -> FrameArray:
+        """The frame, opened once more."""
+
+    @abstractmethod
+    def stock(self) -> AnyArray:
+        """What blosc2 reads."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Open the frame."""
+        self.array = self.open()
+
+    def box(self, data: st.DataObject, *, steps: bool) -> tuple[slice, ...]:
+        """Some part of the array."""
+        made = []
+        for side in self.expected.shape:
+            start, stop = sorted((data.draw(st.integers(0, side)), data.draw(st.integers(0, side))))
+            made.append(slice(start, stop, data.draw(st.integers(1, 3)) if steps else None))
+        return tuple(made)
+
+    @rule(data=st.data(), value=st.integers(0, 3))
+    def write(self, data: st.DataObject, value: int) -> None:
+        """Write one value to many elements."""
+        box = self.box(data, steps=True)
+        self.array[box] = value
+        self.expected[box] = value
+
+    @rule(data=st.data(), seed=st.integers(0, 9))
+    def write_noise(self, data: st.DataObject, seed: int) -> None:
+        """Write values that cannot be compressed."""
+        box = self.box(data, steps=False)
+        shape = self.expected[box].shape
+        noise = np.random.default_rng(seed).integers(0, 1 << 30, shape, "i4")
+        self.array[box] = noise
+        self.expected[box] = noise
+
+    @rule(shape=SIDES)
+    def resize(self, shape: tuple[int, int]) -> None:
+        """Grow or shrink."""
+        self.array.resize(shape)
+        fresh = np.zeros(shape, "i4")
+        kept = tuple(slice(min(a, b)) for a, b in zip(shape, self.expected.shape, strict=True))
+        fresh[kept] = self.expected[kept]
+        self.expected = fresh
+
+    @precondition(lambda self: self.expected.shape[0] < 12)
+    @rule(rows=st.integers(0, 5))
+    def append(self, rows: int) -> None:
+        """Grow at the end."""
+        data = np.full((rows, self.expected.shape[1]), 9, "i4")
+        self.array.append(data)
+        self.expected = np.concatenate((self.expected, data))
+
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        """Read a part."""
+        box = self.box(data, steps=True)
+        assert (self.array[box] == self.expected[box]).all()
+
+    @rule(name=st.sampled_from("ab"), content=st.binary(max_size=100) | st.none())
+    def note(self, name: str, content: bytes | None) -> None:
+        """Set or delete a metalayer, which changes nothing else."""
+        home = self.array.home
+        with home.change() as change:
+            change.vlmeta = change.vlmeta.changed({name: content})
+            change.commit()
+        assert home.snapshot().frame.trailer.layers.get(name) == content
+
+    @rule()
+    def reopen(self) -> None:
+        """Let another object go on."""
+        self.array = self.open()
+
+    @rule()
+    def carry(self) -> None:
+        """Let a pickled object go on."""
+        self.array = pickle.loads(pickle.dumps(self.array))
+
+    @invariant()
+    def the_same(self) -> None:
+        """All elements are those of the numpy array; for blosc2, too."""
+        if hasattr(self, "array"):
+            assert self.array.shape == self.expected.shape
+            assert (self.array[...] == self.expected).all()
+            assert (self.stock() == self.expected).all()
+
+
+class FileMachine(FrameMachine):
+    """A frame in a file, which blosc2 changes as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp()
+        self.path = os.path.join(self.folder, "a.b2nd")
+        Path(self.path).write_bytes(EMPTY)
+
+    def teardown(self) -> None:
+        """Remove the file."""
+        assert os.listdir(self.folder) == ["a.b2nd"]
+        shutil.rmtree(self.folder)
+
+    def open(self) -> FrameArray:
+        """The frame, opened once more."""
+        return FrameArray(LogHome(self.path, writable=True))
+
+    def stock(self) -> AnyArray:
+        """What blosc2 reads."""
+        array: AnyArray = blosc2.open(self.path, mode="r")[...]
+        return array
+
+    @precondition(lambda self: self.expected.size)
+    @rule(data=st.data(), value=st.integers(0, 3))
+    def stock_write(self, data: st.DataObject, value: int) -> None:
+        """Let blosc2 write."""
+        box = self.box(data, steps=False)
+        if self.expected[box].size:
+            blosc2.open(self.path, mode="a")[box] = value
+            self.expected[box] = value
+
+    @rule()
+    def rewrite(self) -> None:
+        """Have the file written anew by the next change."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(log, "_SPARE", -(1 << 30))
+            self.array[...] = self.expected
+
+
+class StoreMachine(FrameMachine):
+    """A frame under a key of a store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore({"a/b.b2nd": EMPTY})
+
+    def open(self) -> FrameArray:
+        """The frame, opened once more."""
+        return FrameArray(StoredHome(WrapperStore(self.store), "a/b.b2nd", writable=True))
+
+    def stock(self) -> AnyArray:
+        """What blosc2 reads."""
+        return _stock(bytes(self.store.get("a/b.b2nd")))
+
+    def carry(self) -> None:
+        """Memory stores pickle by content; see `test_pickles`."""
+
+
+class MemoryMachine(FrameMachine):
+    """A frame in memory."""
+
+    def open(self) -> FrameArray:
+        """The frame, copied."""
+        old = BufferHome(EMPTY) if not hasattr(self, "array") else self.array.home
+        return FrameArray(in_memory(old.snapshot()))
+
+    def stock(self) -> AnyArray:
+        """What blosc2 reads."""
+        return _stock(self.array.to_cframe())
+
+
+def _stock(frame: bytes) -> AnyArray:
+    array: AnyArray = blosc2.ndarray_from_cframe(frame)[...]
+    return array
+
+
+BRIEF = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestFile = FileMachine.TestCase
+TestStore = StoreMachine.TestCase
+TestMemory = MemoryMachine.TestCase
+for _case in (TestFile, TestStore, TestMemory):
+    _case.settings = BRIEF
+del _case
+
+
+def homes(folder: Path, frame: bytes) -> dict[str, Home]:
+    """A frame in all kinds of places."""
+    path = folder / "a.b2nd"
+    path.write_bytes(frame)
+    return {
+        "file": LogHome(str(path), writable=True),
+        "store": StoredHome(MemoryStore({"a": frame}), "a", writable=True),
+        "memory": in_memory(BufferHome(frame).snapshot()),
+        "buffer": BufferHome(frame),
+        "map": mapped(str(path)),
+    }
+
+
+KINDS = ("file", "store", "memory", "buffer", "map")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pickles(tmp_path: Path, kind: str) -> None:
+    """What was pickled reads the same; a frame in a file or under a key is pickled by its place."""
+    values = np.arange(63, dtype="i4").reshape(SHAPE)
+    frame = stock(values, chunks=CHUNKS, blocks=BLOCKS).frame
+    array = FrameArray(homes(tmp_path, frame)[kind])
+    again = pickle.loads(pickle.dumps(array))
+    assert (again[...] == values).all()
+    if kind == "file":
+        array[0, 0] = 99
+        assert again[0, 0] == 99
+    if kind == "memory":
+        again[0, 0] = 99
+        assert array[0, 0] == 0
+
+
+@pytest.mark.parametrize("kind", ["file", "store"])
+def test_one_chunk_in_many_places(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame of which many chunks are one and the same does not get larger when it is changed."""
+    monkeypatch.setattr(log, "_SPARE", -(1 << 30))
+    noise = np.random.default_rng(0).integers(0, 1 << 30, 300, "i4")
+    data = stock(noise, chunks=(300,), blocks=(300,)).frame
+    whole = BufferHome(data).snapshot().frame
+    chunk = data[whole.header.header_len :][: whole.header.cbytes]
+    meta = whole.meta._replace(shape=(300_000,))
+    layers = {name: layer.content for name, layer in whole.layers.items()}
+    offsets = np.zeros(1000, np.int64)
+    head, tail = pack_ends(whole.header, meta, layers, whole.trailer.layers, offsets, len(chunk))
+    home = homes(tmp_path, head + chunk + tail)[kind]
+    array = FrameArray(home)
+    array[0] = 1
+    assert home.snapshot().frame.header.frame_len < 3 * len(chunk) + 1000
+    assert array[0] == 1
+    assert array[300] == noise[0]
+    assert (array[1:300] == noise[1:]).all()
+
+
+@pytest.mark.parametrize("kind", ["file", "store", "memory"])
+def test_readers_and_a_writer_in_threads(tmp_path: Path, kind: str) -> None:
+    """
+    Threads that read one array while another one writes see each statement as a whole or not at
+    all, none after a later one, and no error.
+    """
+    array = FrameArray(homes(tmp_path, empty_frame((40, 40), (10, 10), (5, 5)))[kind])
+    rng = np.random.default_rng(0)
+    states = [np.zeros((40, 40), "i4"), *rng.integers(0, 1 << 30, (60, 40, 40), "i4")]
+    states[1::2] = [
+        np.where(np.arange(40) < 10 * (n % 4), 0, s) for n, s in enumerate(states[1::2])
+    ]
+    done = threading.Event()
+
+    def read() -> list[int]:
+        seen = []
+        while not done.is_set():
+            found = array[...]
+            seen.append(next(n for n, state in enumerate(states) if (state == found).all()))
+        return seen
+
+    with ThreadPoolExecutor(2) as threads:
+        readers = [threads.submit(read) for _ in range(2)]
+        try:
+            for state in states[1:]:
+                array[...] = state
+        finally:
+            done.set()
+        for reader in readers:
+            assert reader.result() == sorted(reader.result())
+    assert (array[...] == states[-1]).all()
+
+
+@pytest.mark.parametrize("kind", ["file", "store", "memory"])
+def test_writers_in_threads(tmp_path: Path, kind: str) -> None:
+    """Of threads that change elements of one chunk, none undoes what another one wrote."""
+    array = FrameArray(homes(tmp_path, EMPTY)[kind])
+
+    def count_up(number: int) -> None:
+        for value in range(1, 51):
+            array[0, number] = value
+            assert array[0, number] == value
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(count_up, range(4)))
+    assert (array[0] == [50] * 4 + [0] * 5).all()
