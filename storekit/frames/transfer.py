@@ -60,7 +60,10 @@ def bare_chunk(data: Value, nbytes: int, blocksize: int) -> bytes | None:
     numbers = range(len(head.starts))
     view = memoryview(data)
     content = head.excerpt(numbers, [view[a:b] for a, b in head.ranges(numbers)])
-    return head.chunk + content if head.memcpyed else content
+    if not head.memcpyed:
+        return content
+    # blosc2 (4.14.1) marks such chunks as ones with a dictionary, and then cannot decode them.
+    return head.chunk[:31] + bytes((head.chunk[31] & ~DICT,)) + content
 
 
 def wrap_chunk(chunk: bytes, meta: B2ndMeta, clevel: int) -> bytes | None:

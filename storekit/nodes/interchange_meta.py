@@ -148,7 +148,7 @@ def _parse_words(text: Any, ndim: int) -> ZarrWords | None:
     names = words.dimension_names
     if names is not None and not (isinstance(names, list) and len(names) == ndim):
         return None
-    return words if isinstance(words.attributes, dict) else None
+    return words if isinstance(words.attributes, Mapping) else None
 
 
 def _parse_kept(value: JSON) -> FrameWords | None:
