@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -201,6 +203,26 @@ def test_ctrl_c_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("storekit.nodes.opening.open", stop)
     assert main(["info", "x"]) == 130
+
+
+def test_the_page_keeps_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands on the page run, and show what it says they show."""
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "use-the-command-line.md"
+    monkeypatch.chdir(tmp_path)
+    fences = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    for kind, body in fences:
+        if kind == "python":
+            exec(body, {})
+        elif kind == "sh":
+            capsys.readouterr()
+            for line in body.splitlines():
+                program, *arguments = shlex.split(line)
+                assert (program, main(arguments)) == ("storekit", 0)
+        else:
+            assert capsys.readouterr().out == body
+    np.testing.assert_array_equal(sk.open("copy.zarr")["t2m"][40:], sk.open("t2m.b2nd")[20:40])
 
 
 # --- as a program ---------------------------------------------------------------------------------
