@@ -87,7 +87,10 @@ class BlockCoder(ChunkCoder):
         if chunk.shape != self.spec.shape:
             raise CodecError(f"expected a chunk of shape {self.spec.shape}, found {chunk.shape}")
         content = self._memory(self._grid.pack(chunk))
-        compressed: bytes = backend().compress2(content, **settings)
+        try:
+            compressed: bytes = backend().compress2(content, **settings)
+        except (RuntimeError, ValueError) as error:  # settings of a frame from outside
+            raise CodecError(f"blosc2 cannot encode the chunk: {error}") from error
         return compressed
 
     def _decode_part(self, data: Value, out: AnyArray, part: Part | None) -> bool:

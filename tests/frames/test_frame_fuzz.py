@@ -150,14 +150,14 @@ def all_cases(seed: int) -> Iterator[tuple[Sample, Case]]:
 
 
 def test_a_sample_of_broken_frames(tmp_path: Path) -> None:
-    """Of everything that can be broken, each hundredth."""
-    assert check(islice(all_cases(0), 0, None, 101), tmp_path) > 300
+    """Of everything that can be broken, a little of each kind."""
+    assert check(islice(all_cases(0), 0, None, 307), tmp_path) > 300
 
 
 @pytest.mark.slow
 def test_all_broken_frames(tmp_path: Path) -> None:
-    """Everything that can be broken, in every kind of place."""
-    assert check(all_cases(1), tmp_path) >= 20_000
+    """A quarter of all that can be broken, in every kind of place."""
+    assert check(islice(all_cases(1), 3, None, 4), tmp_path) >= 20_000
 
 
 def test_samples_are_whole(tmp_path: Path) -> None:
