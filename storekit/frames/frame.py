@@ -266,7 +266,7 @@ def pack_ends(
         for name, content in layers.items()
     }
     itemsize = meta.dtype.itemsize
-    typesize = itemsize if itemsize <= MAX_TYPESIZE else 1
+    typesize = itemsize
     if _is_plain(contents):
         _, _, _, _, typesize, blocksize, chunksize, *_ = header
         nbytes = prod(meta.shape) * itemsize
@@ -389,7 +389,7 @@ def new_ends(
 
         special: What all elements are: `ZEROS`, `NANS` or `UNINIT`.
     """
-    typesize = meta.dtype.itemsize if meta.dtype.itemsize <= MAX_TYPESIZE else 1
+    typesize = meta.dtype.itemsize
     header = FrameHeader(0, 0, 0, 0, typesize, 0, 0, *cparams.header_fields(typesize))
     count = prod(grid_counts(meta.shape, meta.chunks))
     offsets = np.full(count, special, np.int64)

@@ -82,7 +82,7 @@ class FrameHeader(NamedTuple):
 
         cbytes: Bytes of all chunks.
 
-        typesize: Bytes of an element; 1 for elements of more than 255.
+        typesize: Bytes of an element. (Chunks cannot state more than 255; theirs is then 1.)
 
         blocksize: Bytes of a block.
 

@@ -50,6 +50,9 @@ __all__ = [
 FINGERPRINT = 16
 """Bytes of the fingerprint, which is the last field."""
 
+_THREADS = (63, 64, 66, 67)
+"""Where the header has the numbers of threads."""
+
 MAX_CONTENT = 16 << 20
 """The most bytes of one metalayer that are written, and read unless more is asked for."""
 
@@ -240,7 +243,8 @@ def seal_fingerprint(
     The fingerprint of a frame.
 
     Args:
-        header: The header of the frame, as it will be; of which the fixed fields are covered.
+        header: The header of the frame, as it will be; of which the fixed fields are covered, but
+            for the numbers of threads.
 
         meta: The content of the metalayer with the shapes of the array.
 
@@ -250,8 +254,12 @@ def seal_fingerprint(
 
         dead: How many bytes among the chunks are not used.
     """
+    fixed = bytearray(header[:MIN_HEADER])
+    # blosc2 writes how many threads it has, when it changes a metalayer and nothing else.
+    for place in _THREADS:
+        fixed[place] = 0
     crc = google_crc32c.value(dead.to_bytes(8, "big"))
-    for part in (header[:MIN_HEADER], meta, index, trailer[:-FINGERPRINT]):
+    for part in (fixed, meta, index, trailer[:-FINGERPRINT]):
         crc = google_crc32c.extend(crc, np.frombuffer(part, np.uint8))
     return _SEAL.pack(_SEAL_NAME, dead, crc)
 

@@ -205,7 +205,7 @@ def test_the_length_of_a_metalayer_cannot_change() -> None:
     c = cat.zeros(9, 1, meta={"a": b"12"})
     with pytest.raises(ValueError, match="2 bytes, as many as it has, found 3"):
         c.meta["a"] = b"123"
-    with pytest.raises(MetadataError, match="expected one of .*caterva, a.*, found 'b'"):
+    with pytest.raises(MetadataError, match=r"expected one of .*caterva, a.*, found 'b'"):
         c.meta["b"] = b"12"
     assert "a" in c.meta
     assert "b" not in c.meta
