@@ -6,7 +6,7 @@ import os
 import re
 from contextlib import suppress
 
-from storekit.errors import MetadataError, NodeExistsError
+from storekit.errors import MetadataError, NodeExistsError, ReadOnlyError
 from storekit.frames.sparse import SPARSE_INDEX, SparseHome
 from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.frame_place import FilePlace, Fill, KeyPlace, Place
@@ -20,18 +20,22 @@ _CHUNK = re.compile(r"[0-9A-F]{8}\.chunk")
 
 class SparsePlace(Place):
     """
-    A prefix of a store.
+    A prefix of a store, or a local directory.
 
     Args:
-        store: Any that can be read and written.
+        store: Any that can be read and written; None if it is a directory.
 
-        prefix: Of the frame in it; all of the store if empty.
-
-        path: The directory that it is, if it is one.
+        prefix: Of the frame in it; or the path of the directory.
     """
 
-    def __init__(self, store: ReadableStore, prefix: str, path: str = "") -> None:
-        self.store, self.prefix, self.path = store, prefix, path
+    def __init__(self, store: ReadableStore | None, prefix: str) -> None:
+        self._store, self.prefix = store, "" if store is None else prefix
+        self.path = prefix if store is None else ""
+
+    @property
+    def store(self) -> ReadableStore:
+        """The store that the frame is in."""
+        return LocalStore(self.path) if self._store is None else self._store
 
     def make(self, blank: bytes, fill: Fill, *, replace: bool, nthreads: int = 1) -> FrameArray:
         """See `Place.make`. What `fill` writes in several statements appears one by one."""
@@ -58,13 +62,14 @@ class SparsePlace(Place):
 
     def remove(self) -> None:
         """Remove the frame, if there is one: its index first, then the chunks."""
-        if not isinstance(self.store, WritableStore):
-            raise MetadataError(field="store", expected="a store that can be written", found=self)
+        store = self.store
+        if not isinstance(store, WritableStore):
+            raise ReadOnlyError("the store cannot be written", store=store, op="erase")
         base = f"{self.prefix}/" if self.prefix else ""
-        self.store.erase(base + SPARSE_INDEX)
-        if isinstance(self.store, ListableStore):
-            keys = self.store.list_dir(base)
-            self.store.erase_values([k for k in keys if _CHUNK.fullmatch(k[len(base) :])])
+        store.erase(base + SPARSE_INDEX)
+        if isinstance(store, ListableStore):
+            keys = store.list_dir(base)
+            store.erase_values([key for key in keys if _CHUNK.fullmatch(key[len(base) :])])
         if self.path:
             with suppress(OSError):  # somebody has put something else there
                 os.rmdir(self.path)
@@ -81,7 +86,7 @@ def sparse_place(place: Place) -> SparsePlace:
         MetadataError: If that is memory, which has no directories.
     """
     if isinstance(place, FilePlace):
-        return SparsePlace(LocalStore(place.path), "", place.path)
+        return SparsePlace(None, place.path)
     if isinstance(place, KeyPlace):
         return SparsePlace(place.store, place.key)
     raise MetadataError(field="contiguous", expected="True in memory", found=False)

@@ -1,0 +1,312 @@
+"""Sparse frames: in directories beside blosc2, in stores, and with several who change them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+import pytest
+
+from storekit import errors, frames
+from storekit.frames import FrameArray
+from storekit.frames.home import Change
+from storekit.frames.sparse import SPARSE_INDEX, SparseHome
+from storekit.simulation.clock import VirtualClock
+from storekit.stores.base import ReadableStore
+from storekit.stores.local import LocalStore
+from storekit.stores.memory import MemoryStore
+from storekit.stores.read_only import ReadOnlyStore
+from storekit.stores.slow import SlowStore
+from storekit.typing import AnyArray
+
+GRID = np.arange(1, 1201).reshape(40, 30)
+
+
+def made(store: ReadableStore, prefix: str = "a", data: AnyArray = GRID, **more: Any) -> FrameArray:
+    """A sparse frame of twelve chunks."""
+    frames.save(data, (store, prefix), False, chunks=(10, 10), blocks=(5, 5), **more)
+    return at(store, prefix)
+
+
+def at(store: ReadableStore, prefix: str = "a") -> FrameArray:
+    """The frame in a store."""
+    return FrameArray(SparseHome(store, prefix, writable=True), prefix)
+
+
+def chunk_files(path: Path) -> list[str]:
+    """The names of the chunks in a directory."""
+    return sorted(name for name in os.listdir(path) if name != SPARSE_INDEX)
+
+
+def test_we_and_blosc2_change_a_frame_in_turns(tmp_path: Path) -> None:
+    """
+    Whoever changes a sparse frame, the other one sees the change; neither leaves chunks behind that
+    are not used any more.
+    """
+    path, expected = tmp_path / "a.b2nd", GRID.copy()
+    frames.save(GRID, path, False, chunks=(10, 10), blocks=(5, 5))
+    ours = frames.open(path, mode="a")
+    rng = np.random.default_rng(0)
+    for turn in range(20):
+        (a, b), (c, d) = sorted(rng.integers(0, 41, 2)), sorted(rng.integers(0, 31, 2))
+        writer = ours if turn % 2 else blosc2.open(str(path), mode="a")
+        expected[a:b, c:d] = writer[a:b, c:d] = rng.integers(0, 3) * turn
+        assert np.array_equal(ours[...], expected)
+        assert np.array_equal(blosc2.open(str(path), mode="r")[...], expected)
+        offsets = ours.home.snapshot().frame.offsets
+        assert chunk_files(path) == [f"{n:08X}.chunk" for n in sorted(offsets[offsets >= 0])]
+        assert ours.cbytes == sum(os.path.getsize(path / name) for name in chunk_files(path))
+
+
+def test_what_blosc2_has_made(tmp_path: Path) -> None:
+    """Sparse frames of blosc2 are read: special chunks, metalayers, resized, and super-chunks."""
+    path = str(tmp_path / "a.b2nd")
+    array: Any = blosc2.zeros(
+        (40, 30), dtype="i8", chunks=(10, 10), urlpath=path, contiguous=False, meta={"m": b"x"}
+    )
+    array[:15] = GRID[:15]
+    array.schunk.vlmeta["note"] = "text"
+    array.resize((50, 35))
+    found = frames.open(path)
+    assert np.array_equal(found[...], array[...])
+    assert found.vlmeta["note"] == "text"
+    data = np.arange(9001, dtype="i4")
+    path = str(tmp_path / "b.b2frame")
+    blosc2.SChunk(8000, data.tobytes(), urlpath=path, contiguous=False, cparams={"typesize": 4})
+    assert frames.open(path)[...].tobytes() == data.tobytes()
+
+
+def test_resize_and_metalayers(tmp_path: Path) -> None:
+    """Shape and metalayers change as with a contiguous frame, and blosc2 sees it."""
+    path = tmp_path / "a.b2nd"
+    frames.save(GRID, path, False, chunks=(10, 10), meta={"m": b"12"})
+    array = frames.open(path, mode="a")
+    array.resize((25, 50))
+    array.append(np.ones((5, 50), int))
+    array.vlmeta["note"] = [1, 2]
+    array.meta["m"] = b"34"
+    expected = np.zeros((30, 50), int)
+    expected[:25, :30], expected[25:] = GRID[:25], 1
+    stock = blosc2.open(str(path), mode="r")
+    assert np.array_equal(stock[...], expected)
+    assert stock.schunk.vlmeta["note"] == [1, 2]
+    assert frames.open(path).meta["m"] == b"34"
+    assert np.array_equal(blosc2.from_cframe(array.to_cframe())[...], expected)
+
+
+def test_a_change_appears_at_once_or_not_at_all() -> None:
+    """Before the index is written nobody sees anything of a change; a failed one leaves nothing."""
+    store = MemoryStore()
+    array, keys = made(store), store.list()
+
+    def fail(change: Change) -> None:
+        for number in range(12):
+            change.put(number, change.chunk(0))
+        assert np.array_equal(at(store)[...], GRID)
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        array._change(fail)
+    assert store.list() == keys
+    assert np.array_equal(array[...], GRID)
+
+
+def test_a_new_frame_appears_when_it_is_written() -> None:
+    """A frame that is being made is not there before; one without a stored chunk is, in the end."""
+    store = MemoryStore()
+    blank = frames.zeros((4, 4), dtype="i4", chunks=(2, 2)).to_cframe()
+    home = SparseHome(store, "a", writable=True, new=blank)
+    assert FrameArray(home).shape == (4, 4)
+    assert store.list() == []
+    home.appear()
+    assert store.list() == [f"a/{SPARSE_INDEX}"]
+    assert not at(store, "a")[...].any()
+    home.appear()
+
+
+def test_one_frame_in_place_of_another() -> None:
+    """A replaced frame is erased when the new one is there; one that exists is not replaced so."""
+    store = MemoryStore()
+    made(store, "a")
+    with pytest.raises(errors.NodeExistsError):
+        made(store, "a", GRID + 1)
+    assert np.array_equal(at(store, "a")[...], GRID)
+    reading = at(store, "a")
+    assert reading.shape
+    made(store, "a", GRID[:15] + 1, mode="w")
+    assert np.array_equal(at(store, "a")[...], GRID[:15] + 1)
+    assert len(store.list()) == 1 + 6
+
+
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_no_change_is_lost(where: str, tmp_path: Path) -> None:
+    """Of what several write at once, through objects of their own, nothing is lost."""
+    store = MemoryStore() if where == "memory" else LocalStore(tmp_path)
+    data = np.zeros((8, 8), int)
+    frames.save(data, (store, "a"), False, chunks=(4, 4))
+
+    def work(number: int) -> None:
+        mine = FrameArray(SparseHome(store, "a", writable=True))
+        for value in range(1, 6):
+            mine[number] = value
+            mine[:, number] += 100
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = at(store, "a")[...]
+    assert (found[4:, :4] == 500).all()
+    used = at(store, "a").home.snapshot().frame.offsets
+    assert len(store.list()) == 1 + np.count_nonzero(used >= 0)
+
+
+def test_numbers_that_others_took_are_passed_over() -> None:
+    """A chunk of a writer that is gone, or still at work, is not written over."""
+    store = MemoryStore()
+    array = made(store)
+    for number in range(12, 15):
+        store.set(f"a/{number:08X}.chunk", b"somebody else's")
+    array[...] = -GRID
+    assert np.array_equal(at(store)[...], -GRID)
+    assert {bytes(store.get(f"a/{n:08X}.chunk")) for n in range(12, 15)} == {b"somebody else's"}
+
+
+def test_numbers_are_not_used_again() -> None:
+    """The numbers of chunks grow, also when those with the highest ones are gone."""
+    store = MemoryStore()
+    array, seen = made(store), set(store.list())
+    for value in range(1, 5):
+        array[30:, 20:] = value
+        (name,) = {name for name in store.list() if name.endswith("chunk")} - seen
+        seen.add(name)
+        array[30:, 20:] = 0
+        assert name not in store.list()
+    assert len(seen) == 1 + 12 + 4
+
+
+def test_states_are_never_mixed_up() -> None:
+    """
+    From a distance the frame is as it was when it was opened. A chunk of that which is gone is
+    neither zeros nor that of another state: all that was asked for is read anew.
+    """
+    store = SlowStore(MemoryStore(), 0.05, clock=VirtualClock())
+    reading, writing = made(store), at(store)
+    state = reading.home.snapshot()
+    writing[:10] = 7
+    assert np.array_equal(reading[10:], GRID[10:])
+    assert reading.home.snapshot() is state
+    with pytest.raises(errors.ConflictError):
+        state.read([(0, (0, None))])
+    assert np.array_equal(reading[...], [*[[7] * 30] * 10, *GRID[10:]])
+    writing[:10] = 8
+    reading.refresh()
+    assert (reading[:10] == 8).all()
+
+
+def test_a_chunk_that_is_missing_is_no_zeros(tmp_path: Path) -> None:
+    """A chunk that the index names and nobody finds is an error, also of a part; so is no index."""
+    path = tmp_path / "a"
+    frames.save(GRID, path, False, chunks=(10, 10), blocks=(5, 5))
+    (path / chunk_files(path)[4]).unlink()
+    array = frames.open(path, mode="a")
+    for part in (..., np.s_[15, 15]):
+        with pytest.raises(errors.CorruptFrameError, match="00000004"):
+            array[part]
+    assert np.array_equal(array[20:], GRID[20:])
+    array[10:20] = 3
+    assert np.array_equal(array[10:], [*[[3] * 30] * 10, *GRID[20:]])
+    (path / SPARSE_INDEX).unlink()
+    with pytest.raises(errors.NodeNotFoundError):
+        array[...]
+
+
+def test_damage_is_noticed() -> None:
+    """Each byte of index and chunks is covered by a checksum, or means nothing."""
+    store = MemoryStore()
+    made(store, data=GRID.astype("i2"))
+    for key in (f"a/{SPARSE_INDEX}", "a/00000001.chunk"):
+        good = bytes(store.get(key))
+        for place in range(len(good)):
+            bad = bytearray(good)
+            bad[place] ^= 0x15
+            store.set(key, bad)
+            with suppress(errors.CodecError):
+                assert np.array_equal(at(store)[...], GRID)
+            store.set(key, good)
+
+
+@pytest.mark.parametrize("cut", [0, 50, 100, 200, -1])
+def test_an_index_that_is_cut_off(cut: int) -> None:
+    """Half an index is none; nor is a contiguous frame in its place, or one with more behind it."""
+    store = MemoryStore()
+    made(store)
+    whole = bytes(store.get(f"a/{SPARSE_INDEX}"))
+    for content in (whole[:cut], frames.asarray(GRID).to_cframe(), whole + b"x"):
+        store.set(f"a/{SPARSE_INDEX}", content)
+        with pytest.raises(errors.CorruptFrameError):
+            at(store)
+
+
+def test_who_may_write() -> None:
+    """A frame that was opened to be read, or in a store that only reads, cannot be changed."""
+    store = MemoryStore()
+    made(store, "a")
+    reading = FrameArray(SparseHome(store, "a"))
+    with pytest.raises(errors.ReadOnlyError):
+        reading[0] = 1
+    with pytest.raises(errors.ReadOnlyError):
+        SparseHome(ReadOnlyStore(store), "a", writable=True)
+    found = FrameArray(SparseHome(ReadOnlyStore(store), "a"))
+    assert np.array_equal(found[...], GRID)
+    with pytest.raises(KeyError):
+        SparseHome(store, "b")
+
+
+def test_pickles(tmp_path: Path) -> None:
+    """A pickled array is one of the same frame, equal to it."""
+    array = made(LocalStore(tmp_path), "a")
+    again = pickle.loads(pickle.dumps(array))
+    array[0] = 5
+    assert np.array_equal(again[...], array[...])
+    assert again == array
+    again[1] = 6
+    assert (array[1] == 6).all()
+    assert array.urlpath == str(tmp_path / "a")
+
+
+def test_what_is_in_the_way(tmp_path: Path) -> None:
+    """A directory with something else stays as it is, whatever the mode; a file can be replaced."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("something")
+    for mode in ("a", "w"):
+        with pytest.raises(errors.NodeExistsError):
+            frames.save(GRID, tmp_path / "folder", False, mode=mode)
+    with pytest.raises(errors.NodeExistsError):
+        frames.save(GRID, tmp_path / "file", False)
+    frames.save(GRID, tmp_path / "file", False, mode="w")
+    assert os.listdir(tmp_path / "folder") == ["thesis.txt"]
+    assert np.array_equal(frames.open(tmp_path / "file")[...], GRID)
+    frames.remove(tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_one_chunk_in_many_places() -> None:
+    """A frame whose index names one chunk twice loses it only when nobody names it any more."""
+    store = MemoryStore()
+    array = made(store)
+
+    def share(change: Change) -> None:
+        change.offsets[1] = change.offsets[0]
+
+    array._change(share)
+    array[:10, :10] = 1
+    assert np.array_equal(at(store)[:10, 10:20], GRID[:10, :10])
