@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storekit.frames.params import CParams as CParams
     from storekit.frames.params import Filter as Filter
     from storekit.frames.params import SplitMode as SplitMode
+    from storekit.nodes.containers import ContainerGroup as ContainerGroup
     from storekit.nodes.frame_array import FrameArray as FrameArray
     from storekit.nodes.frame_create import asarray as asarray
     from storekit.nodes.frame_create import copy as copy
@@ -34,14 +35,17 @@ if TYPE_CHECKING:
     from storekit.nodes.frame_tensors import load_tensor as load_tensor
     from storekit.nodes.frame_tensors import save_array as save_array
     from storekit.nodes.frame_tensors import save_tensor as save_tensor
+    from storekit.nodes.unread import UnreadNode as UnreadNode
 
 _HOMES = {
     "CParams": "frames.params",
     "Codec": "frames.params",
+    "ContainerGroup": "nodes.containers",
     "Filter": "frames.params",
     "FrameArray": "nodes.frame_array",
     "FrameOptions": "nodes.frame_options",
     "SplitMode": "frames.params",
+    "UnreadNode": "nodes.unread",
     "asarray": "nodes.frame_create",
     "copy": "nodes.frame_create",
     "empty": "nodes.frame_create",

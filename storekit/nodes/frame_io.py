@@ -15,6 +15,9 @@ from storekit.typing import AnyArray, Value
 
 __all__ = ["FrameIO"]
 
+_MOST = 32 << 20
+"""Bytes, stored and decoded, that are worth one request at most, and one thread."""
+
 
 class FrameIO(ChunkIO):
     """
@@ -43,12 +46,14 @@ class FrameIO(ChunkIO):
                 groups.append([step])
             else:
                 near.append((span, step))
-        spans = coalesce((span for span, _ in near), gap, side_by_side(gap))
+        spans = coalesce((span for span, _ in near), gap, min(side_by_side(gap), _MOST))
         starts = [first for first, _ in spans]
         together: list[list[Step]] = [[] for _ in spans]
         for (first, _), step in near:
             together[bisect_right(starts, first) - 1].append(step)
-        return together + groups
+        count = max(_MOST // max(self._spec.nbytes, 1), 1)
+        cut = [steps[i : i + count] for steps in together for i in range(0, len(steps), count)]
+        return cut + groups
 
     def _read_groups(self, work: AnyArray, groups: Iterable[Sequence[Step]]) -> None:
         for group in groups:

@@ -97,10 +97,12 @@ def test_a_window_takes_one_round_trip(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FRAMES)
-def test_single_blocks_take_two_round_trips(kind: str) -> None:
+@pytest.mark.parametrize("start", [(95, 110), (110, 95)])
+def test_single_blocks_take_two_round_trips(kind: str, start: Any) -> None:
     """Where bytes are dear, a window costs the tables of its chunks, and then its blocks alone."""
     far = Far(FRAMES[kind], rate=1e4)
-    assert (far.array[95:105, 110:120] == DATA[95:105, 110:120]).all()
+    box = tuple(slice(first, first + 10) for first in start)
+    assert (far.array[box] == DATA[box]).all()
     calls, seconds, size = far.spent()
     assert calls == 4
     assert size < 2 * (4096 + 1000)
@@ -129,6 +131,17 @@ def test_a_large_array_comes_side_by_side() -> None:
     assert max(record.down for record in records) < most + size / 24
     assert max(record.start for record in records) - min(record.start for record in records) == 0
     assert seconds < DELAY + 1.1 * size / 2e5
+
+
+@pytest.mark.parametrize("most", [30_000, 1])
+def test_no_request_grows_beyond_a_bound(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Nor is more stored, or decoded, by one request than a bound and a chunk; all are at once."""
+    monkeypatch.setattr("storekit.nodes.frame_io._MOST", most)
+    far = Far(FRAMES["stock"])
+    assert (far.array[...] == DATA).all()
+    records = far.store.trace.records
+    assert len(records) == 24
+    assert max(record.start for record in records) == min(record.start for record in records)
 
 
 def test_what_lies_apart_comes_side_by_side() -> None:
