@@ -23,6 +23,7 @@ from storekit.frames.b2nd import B2ndMeta
 from storekit.frames.frame import Frame, grid_counts, pack_ends, trimmed
 from storekit.frames.index import MAX_CHUNKS
 from storekit.frames.layout import ZEROS
+from storekit.frames.seal import SEAL
 from storekit.pool import available_cores
 from storekit.stores.base import Latency
 from storekit.typing import AnyArray, ByteRange, Shape, Value
@@ -59,7 +60,7 @@ class Snapshot(ABC):
         chunks = [trimmed(value) for value in self.read([(n, (0, None)) for n in used.tolist()])]
         places = np.cumsum([0, *map(len, chunks)])
         offsets[offsets >= 0] = places[where]
-        layers = {name: layer.content for name, layer in frame.layers.items()}
+        layers = _layers(frame)
         header, vlmeta = frame.header._replace(sparse=False), frame.trailer.layers
         head, tail = pack_ends(header, frame.meta, layers, vlmeta, offsets, int(places[-1]))
         return b"".join((head, *chunks, tail))
@@ -89,7 +90,7 @@ class Change(ABC):
         frame = snapshot.frame
         self.offsets: AnyArray = frame.offsets.copy()
         self.meta: B2ndMeta = frame.meta
-        self.layers = {name: layer.content for name, layer in frame.layers.items()}
+        self.layers = _layers(frame)
         self.vlmeta = frame.trailer.layers
         self.dead = frame.dead
         self._lock = threading.Lock()
@@ -245,3 +246,8 @@ class Home(ABC):
 
             ConflictError: When it is committed, if somebody else has changed it all the same.
         """
+
+
+def _layers(frame: Frame) -> dict[str, bytes]:
+    """Its metalayers but the checksums of a frame of one chunk, which would then be wrong."""
+    return {name: layer.content for name, layer in frame.layers.items() if name != SEAL}

@@ -383,6 +383,17 @@ def test_a_chunk_that_is_absent_is_a_file_all_the_same(tmp_path: Path) -> None:
     same(copy(source, tmp_path / "one.b2nd", chunk=(0, 0)), np.full((10, 20), 4, "f4"))
 
 
+def test_a_file_of_a_chunk_may_be_changed_and_put_back(tmp_path: Path) -> None:
+    """What is written to the file of a chunk does not leave checksums that are wrong in it."""
+    array = sk.ZarrArray.create(sk.LocalStore(tmp_path), data=sample((20, 20)), chunks=(10, 20))
+    changed = sk.open(tmp_path / "c" / "1" / "0", mode="a")
+    changed[3, 4:6] = 7
+    expected = sample((20, 20))
+    expected[13, 4:6] = 7
+    same(array, expected)
+    same(copy(array, sk.MemoryStore(), target_path="x.b2nd"), expected)
+
+
 @pytest.mark.parametrize("codecs", ["b2nd", "zstd"])
 def test_a_frame_of_any_cut_becomes_a_chunk(tmp_path: Path, codecs: str) -> None:
     """A frame of several chunks, or an array with other codecs: then the elements are encoded."""
