@@ -118,17 +118,14 @@ class LogHome(Home):
         while True:
             # Before the frame is read: what changes meanwhile is then seen the next time.
             stamp = file.stamp(os.fstat(file.fd), self.start)
-            failed: CodecError | None = None
             try:
                 frame = load_frame(file.ranges, offset=self.start)
-            except CodecError as error:
-                failed = error
-            now = file.stamp(os.fstat(file.fd), self.start)
-            if failed is None and now.header == stamp.header:
+            except CodecError:
+                if file.stamp(os.fstat(file.fd), self.start) == stamp:
+                    raise
+                continue  # it was written to at this moment
+            if file.stamp(os.fstat(file.fd), self.start).header == stamp.header:
                 return stamp, _LogSnapshot(frame, file, self.start)
-            if failed is not None and now == stamp:
-                raise failed
-            # else the header was written over at this moment
 
     def _now_in(self, file: LogFile, head: bytes, frame: Frame) -> Snapshot:
         """The frame that has just been written, with this header."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -43,7 +44,10 @@ class LogFile:
 
     def __init__(self, path: str, flags: int = os.O_RDONLY) -> None:
         self.path = path
-        self.fd = os.open(path, flags | os.O_CLOEXEC)
+        # Without O_NONBLOCK one would wait for somebody at the other end of a pipe.
+        self.fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(self.fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
 
     def __del__(self) -> None:
         with suppress(AttributeError, OSError):

@@ -7,7 +7,13 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
-from storekit.errors import ConflictError, KeyNotFoundError, ReadOnlyError, StorekitError
+from storekit.errors import (
+    ConflictError,
+    KeyNotFoundError,
+    ReadOnlyError,
+    StoreError,
+    StorekitError,
+)
 from storekit.frames.frame import Frame, load_frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.keys import resolve_range
@@ -100,7 +106,11 @@ class StoredHome(Home):
 
     def _snapshot_of(self, frame: Frame) -> _StoredSnapshot:
         def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            values = self._ranges([(self.start + start, length) for start, length in asked])
+            try:
+                values = self._ranges([(self.start + start, length) for start, length in asked])
+            except KeyNotFoundError as error:  # which would be taken for a chunk that is not stored
+                text = f"{self.key!r}: the frame was there, and is gone"
+                raise StoreError(text, store=self.store, op="get", key=self.key) from error
             # The value is replaced between two moments, at the first of which this is not steady
             # any more, and at the second of which there is another snapshot.
             if not self._steady or self._snapshot is not made:

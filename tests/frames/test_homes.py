@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 from abc import abstractmethod
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +21,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from storekit.errors import StorekitError
 from storekit.frames import log
 from storekit.frames.buffer import BufferHome, in_memory, mapped
 from storekit.frames.frame import pack_ends
 from storekit.frames.home import Home
 from storekit.frames.log import LogHome
+from storekit.frames.sparse import SparseHome
 from storekit.frames.stored import StoredHome
 from storekit.nodes.frame_array import FrameArray
-from storekit.stores import MemoryStore, WrapperStore
+from storekit.stores import LocalStore, MemoryStore, WrapperStore
 from storekit.typing import AnyArray
 
 SHAPE, CHUNKS, BLOCKS = (7, 9), (4, 3), (2, 3)
@@ -319,3 +322,34 @@ def test_writers_in_threads(tmp_path: Path, kind: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(count_up, range(4)))
     assert (array[0] == [50] * 4 + [0] * 5).all()
+
+
+@pytest.mark.parametrize("kind", ["file", "store", "sparse", "map"])
+@pytest.mark.parametrize("how", ["gone", "shorter"])
+def test_what_is_lost_is_never_zero(tmp_path: Path, kind: str, how: str) -> None:
+    """If a frame, or a chunk, is removed or cut off while it is open, reading is an error."""
+    values = np.arange(1, 64, dtype="i4").reshape(SHAPE)
+    path = tmp_path / ("a.b2nd" if kind != "sparse" else "a")
+    params = {"chunks": CHUNKS, "blocks": BLOCKS, "contiguous": kind != "sparse"}
+    blosc2.asarray(values, urlpath=str(path), **params)
+    part = path / "00000001.chunk" if kind == "sparse" else path
+    made: dict[str, Callable[[], Home]] = {
+        "file": lambda: LogHome(str(path)),
+        "store": lambda: StoredHome(LocalStore(tmp_path), "a.b2nd"),
+        "sparse": lambda: SparseHome(LocalStore(tmp_path), "a"),
+        "map": lambda: mapped(str(path)),
+    }
+    array = FrameArray(made[kind]())
+    assert (array[...] == values).all()
+    if how == "gone":
+        part.unlink()
+    else:
+        shorter = part.read_bytes()[: part.stat().st_size // 2]
+        part.unlink()
+        part.write_bytes(shorter)
+    if kind == "map":
+        assert (array[...] == values).all()
+        return
+    for key in (..., (slice(0, 5), slice(2, 5))):
+        with pytest.raises(StorekitError):
+            array[key]

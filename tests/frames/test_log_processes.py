@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,13 @@ import pytest
 from forking import in_child
 from frame_files import create, empty_frame, opened, stock_reads
 
+from storekit.errors import (
+    CorruptFrameError,
+    KeyNotFoundError,
+    MetadataError,
+    ShapeError,
+    StoreError,
+)
 from storekit.frames import log
 from storekit.frames.home import Snapshot
 from storekit.frames.log import LogHome
@@ -179,13 +187,46 @@ def test_a_change_that_looks_like_none(tmp_path: Path) -> None:
 
 
 def test_nothing_stays_open(tmp_path: Path) -> None:
-    """A thousand arrays that were opened, read and changed leave no descriptor."""
-    path = tmp_path / "a.b2nd"
+    """
+    A thousand arrays that were opened, read and changed leave no descriptor; nor do those that were
+    damaged, not there, or could not be changed.
+    """
+    path, damaged = tmp_path / "a.b2nd", tmp_path / "b.b2nd"
     create(path, np.ones((10, 10), "i4"), (5, 5), (5, 5))
+    damaged.write_bytes(path.read_bytes()[:-1])
+    gc.collect()  # errors refer to each other, and to what they happened to
     before = len(os.listdir("/proc/self/fd"))
     for number in range(1000):
         array = opened(path)
-        assert array[0, 0] == (number - 1 if number else 1)
-        array[0, 0] = number
+        assert array[0, 0] == 1
+        if number % 20 == 0:
+            array[0, 1] = number
+    for _ in range(20):
+        with pytest.raises(CorruptFrameError):
+            opened(damaged)
+        with pytest.raises(KeyNotFoundError):
+            opened(tmp_path / "c.b2nd")
+        with pytest.raises(StoreError):
+            opened(tmp_path)
+        with pytest.raises(ShapeError):
+            array[0] = np.ones(3)
+        with pytest.raises(MetadataError):
+            array.resize((1 << 40, 1 << 40))
     del array
-    assert len(os.listdir("/proc/self/fd")) == before
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert os.listdir(tmp_path) in (["a.b2nd", "b.b2nd"], ["b.b2nd", "a.b2nd"])
+
+
+@pytest.mark.parametrize("kind", ["directory", "pipe", "device"])
+def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+    """What is no regular file is refused at once, also a pipe that nobody writes to."""
+    path = tmp_path / "a"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path = Path("/dev/zero")
+    with pytest.raises(StoreError, match="not a regular file"):
+        LogHome(str(path))
