@@ -168,6 +168,39 @@ def test_no_change_is_lost(where: str, tmp_path: Path) -> None:
     assert len(store.list()) == 1 + np.count_nonzero(used >= 0)
 
 
+def test_who_comes_second_does_not_write() -> None:
+    """
+    A change that began before another one was committed is a conflict, and leaves nothing; a
+    statement is then done again.
+    """
+    store = MemoryStore()
+    array, other = made(store), at(store).home
+    with array.home.change() as late:
+        with other.change() as early:
+            early.put(0, early.chunk(1))
+            early.commit()
+        late.put(0, late.chunk(2))
+        with pytest.raises(errors.ConflictError):
+            late.commit()
+    assert np.array_equal(at(store)[:10, :10], GRID[:10, 10:20])
+    assert len(store.list()) == 1 + 12
+    turns: list[int] = []
+
+    def edit(change: Change) -> None:
+        if not turns:
+            with other.change() as early:
+                early.put(11, early.chunk(1))
+                early.commit()
+        turns.append(1)
+        change.put(0, change.chunk(2))
+
+    array._change(edit)
+    assert len(turns) == 2
+    assert np.array_equal(array[:10, :10], GRID[:10, 20:])
+    assert np.array_equal(array[30:, 20:], GRID[:10, 10:20])
+    assert len(store.list()) == 1 + 12
+
+
 def test_numbers_that_others_took_are_passed_over() -> None:
     """A chunk of a writer that is gone, or still at work, is not written over."""
     store = MemoryStore()

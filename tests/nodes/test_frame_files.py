@@ -295,6 +295,9 @@ def test_super_chunks(tmp_path: Path, typesize: int, content: str, codec: blosc2
     stock = blosc2.open(str(path), mode="r")
     assert b"".join(stock.decompress_chunk(i) for i in range(stock.nchunks)) == data.tobytes()
     assert array.decompress_chunk(5) == data[20000:].tobytes()
+    array[20000 * each :] = np.zeros(3 * each, array.dtype)
+    assert array.home.snapshot().frame.offsets[5] < 0  # all of it, so that it is not stored
+    assert array[19990 * each :].tobytes() == data[19990:20000].tobytes() + bytes(12)
 
 
 def test_a_super_chunk_whose_chunks_are_too_short(tmp_path: Path) -> None:
