@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plots, report
+from benchmarks.measure import Row
 from benchmarks.remote import table
+from benchmarks.workloads import files
 
 __all__ = ["fill", "main"]
 
@@ -59,12 +61,15 @@ def fill(text: str, parts: Mapping[str, str]) -> str:
 
 def _parts(run: Mapping[str, Any]) -> dict[str, str]:
     parts = {}
-    if any(name in run for name in ("rows", "memory", "growth", "profile")):
+    rows, single = _rows(run)
+    if rows or any(name in run for name in ("memory", "growth", "profile")):
         parts["about"] = report.about(run)
-    if "rows" in run:
-        rows = report.from_json(run["rows"])
+    if rows:
         parts["times"] = report.times(rows, run["columns"])
         parts["resources"] = report.resources(rows, run["columns"])
+    if single:
+        columns = [name for name in run["columns"] if any(name in row.cells for row in single)]
+        parts["frames"] = f"{report.about(run)}\n\n{report.times(single, columns)}"
     if "memory" in run:
         parts["memory"] = report.memory(run["memory"], run["columns"])
     if "growth" in run:
@@ -76,9 +81,17 @@ def _parts(run: Mapping[str, Any]) -> dict[str, str]:
     return parts
 
 
+def _rows(run: Mapping[str, Any]) -> tuple[list[Row], list[Row]]:
+    """The rows of arrays in Zarr hierarchies, and those of arrays in files of their own."""
+    rows = report.from_json(run.get("rows", ()))
+    names = {workload.name for workload in files.WORKLOADS}
+    return [row for row in rows if row.name not in names], [r for r in rows if r.name in names]
+
+
 def _draw(run: Mapping[str, Any], folder: Path) -> None:
-    if "rows" in run:
-        plots.draw_ratios(report.from_json(run["rows"]), folder / "ratios.svg")
+    rows, _ = _rows(run)
+    if rows:
+        plots.draw_ratios(rows, folder / "ratios.svg")
     if "growth" in run:
         for of in ("chunks", "nodes"):
             plots.draw_growth(run["growth"], of, folder / f"growth-{of}.svg")

@@ -23,7 +23,7 @@ from benchmarks.layout import B2ND, CODECS, Layout
 from benchmarks.measure import Cell, Row, measure
 from benchmarks.profile import KINDS, shares
 from benchmarks.remote.rows import QUICK as QUICK_REMOTE
-from benchmarks.workloads import WORKLOADS, Trial, Workload, WrongResultError, tree
+from benchmarks.workloads import WORKLOADS, Trial, Workload, WrongResultError, files, tree
 from benchmarks.workloads.base import expect
 
 TINY = dataclasses.replace(
@@ -247,7 +247,9 @@ def test_a_page_is_filled_between_its_markers_only() -> None:
 def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
     """Every part of a run has a place in the page, and the pictures stand where it shows them."""
     seconds = {"storekit": 2e-3, "limit": 1e-3, "tensorstore": 4e-3}
-    rows = [Row("read", "ms", {name: Cell([s] * 3, [s] * 3) for name, s in seconds.items()})]
+    cells = {name: Cell([s] * 3, [s] * 3) for name, s in seconds.items()}
+    single = files.WORKLOADS[0].name
+    rows = [Row(name, "ms", cells) for name in ("read", single)]
     panel = {"lines": {"storekit": [(10, 1e-6), (100, 1e-6)]}, "failures": {}}
     run = {
         "machine": "a machine",
@@ -276,6 +278,7 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
         "absent: zarrs (not there)",
         "| read (ms) | 2 ±0% | 1 ±0% | 4 ±0% | 0.50 (tensorstore) | 0.50 (tensorstore) | 2.00 |",
         "| read (ms) | 2 | 1 | 4 |",
+        f"| {single} (ms) | 2 ±0% | 1 ±0% | 4 ±0% |",
         "| read (1 MiB) | - | 3, 1.50 | - |",
         "| of chunks | 1 | 1 |",
         "| **storekit, HTTPStore** | 50 ±0% | 1.00 | 2 | 7 | 2 | 3 | 1 |",
@@ -285,16 +288,19 @@ def test_a_run_fills_the_page_of_the_documentation(tmp_path: Path) -> None:
     shown = re.findall(r"!\[.*\]\((.*)\)", text)
     assert len(shown) == 3
     assert all((target.parent / picture).is_file() for picture in shown)
+    one, other = (text.partition(f"<!-- bench: {part} -->")[2] for part in ("times", "frames"))
+    assert single not in one.partition("<!-- end: times -->")[0]
+    assert "| read (ms)" not in other.partition("<!-- end: frames -->")[0]
 
 
 def test_a_picture_of_the_same_run_is_the_same_file(tmp_path: Path) -> None:
     """A picture depends on the run alone, so that a new one in the history means new figures."""
     rows = [Row("read", "ms", {name: Cell([1e-3] * 3) for name in ("storekit", "limit")})]
-    files = [tmp_path / name for name in ("one.svg", "two.svg")]
-    for file in files:
-        plots.draw_ratios(rows, file)
-    assert files[0].read_text() == files[1].read_text()
-    assert "<svg" in files[0].read_text()
+    pictures = [tmp_path / name for name in ("one.svg", "two.svg")]
+    for picture in pictures:
+        plots.draw_ratios(rows, picture)
+    assert pictures[0].read_text() == pictures[1].read_text()
+    assert "<svg" in pictures[0].read_text()
 
 
 @pytest.mark.parametrize(
