@@ -106,31 +106,45 @@ def copy(
 
         ChecksumError, CorruptFrameError: If a chunk of the source is damaged.
     """
-    node: Any
     wishes = Wishes.of(chunks, blocks, codec, clevel, filters, codecs)
+    if chunk is not None and wishes.any:
+        raise ValueError("a chunk stays as it is: no settings go together with `chunk`")
+    node: Any
     if isinstance(source, Node):
         node = _below(source, source_path) if source_path else source
     else:
         node = open(source, source_path, mode="r")
     place = _place(target, target_path, overwrite)
-    if chunk is not None:
-        if wishes.any:
-            raise ValueError("a chunk stays as it is: no settings go together with `chunk`")
-        if isinstance(place, FramePlace):
-            get_chunk(node, chunk, place)
-            return open(target, target_path)
-        return set_chunk(node, open(target, target_path, mode="a"), chunk)
-    if isinstance(place, ZarrPlace):
-        place.check_apart(node)
-        copy_node = copy_group if isinstance(node, Group) else copy_array
-        copy_node(node, place, wishes)
-    else:
-        if not isinstance(node, Array):
-            raise NodeTypeError("a frame holds one array: choose one of the group by source_path")
-        place.check()
-        with place.create(new_frame(node, wishes)) as (frame, change):
-            copy_chunks(source_of(node), FrameTarget(frame, change), raw=not wishes.any)
+    try:
+        if chunk is not None:
+            _copy_chunk(node, place, chunk)
+        elif isinstance(place, ZarrPlace):
+            place.check_apart(node)
+            if isinstance(node, Group):
+                copy_group(node, place, wishes)
+            else:
+                copy_array(node, place, wishes)
+        else:
+            _copy_to_frame(node, place, wishes)
+    finally:
+        if place.store is not None and place.store is not target:
+            place.store.close()
     return open(target, target_path)
+
+
+def _copy_chunk(node: Node, place: FramePlace | ZarrPlace, chunk: Sequence[int]) -> None:
+    if isinstance(place, FramePlace):
+        get_chunk(node, chunk, place)
+    else:
+        set_chunk(node, open(place.store, place.path, mode="a"), chunk)
+
+
+def _copy_to_frame(node: Node, place: FramePlace, wishes: Wishes) -> None:
+    if not isinstance(node, Array):
+        raise NodeTypeError("a frame holds one array: choose one of the group by source_path")
+    place.check()
+    with place.create(new_frame(node, wishes)) as (frame, change):
+        copy_chunks(source_of(node), FrameTarget(frame, change), raw=not wishes.any)
 
 
 def _below(node: Node, path: str) -> Any:
@@ -142,15 +156,19 @@ def _below(node: Node, path: str) -> Any:
 def _place(
     target: str | os.PathLike[str] | Store, path: str, overwrite: bool
 ) -> FramePlace | ZarrPlace:
-    if path.lower().endswith(SUFFIXES):
-        store = target if isinstance(target, Store) else open_store(target)
-        return FramePlace(store, path, overwrite)
+    file = None if isinstance(target, Store) else local_path(target)
+    if not path and not isinstance(target, Store):
+        name = file.name if file is not None else name_in(os.fspath(target))
+        if name.lower().endswith(SUFFIXES):
+            if file is not None:
+                return FramePlace(None, os.fspath(file), overwrite)
+            return FramePlace(*open_parent(os.fspath(target)), overwrite)
+    path = check_name(path)
     if isinstance(target, Store):
-        return ZarrPlace(target, check_name(path), overwrite)
-    file = local_path(target)
-    name = file.name if file is not None else name_in(os.fspath(target))
-    if not path and name.lower().endswith(SUFFIXES):
-        if file is not None:
-            return FramePlace(None, os.fspath(file), overwrite)
-        return FramePlace(*open_parent(os.fspath(target)), overwrite)
-    return ZarrPlace(open_store(target), check_name(path), overwrite)
+        store = target
+    elif file is not None and file.suffix.lower() == ".zip" and not file.is_dir():
+        store = open_store(target, mode="a")
+    else:
+        store = open_store(target)
+    kind = FramePlace if path.lower().endswith(SUFFIXES) else ZarrPlace
+    return kind(store, path, overwrite)

@@ -46,12 +46,9 @@ def get_chunk(node: Node, index: Sequence[int], place: FramePlace) -> None:
     place.put(value)
 
 
-def set_chunk(node: Node, array: Any, index: Sequence[int]) -> ZarrArray:
+def set_chunk(node: Node, array: Any, index: Sequence[int]) -> None:
     """
     Put a frame in the place of a chunk.
-
-    Returns:
-        The array.
 
     Raises:
         NodeTypeError: If the node is no frame, or the target no Zarr array.
@@ -81,7 +78,6 @@ def set_chunk(node: Node, array: Any, index: Sequence[int]) -> ZarrArray:
         array[box] = node[tuple(slice(side.stop - side.start) for side in box)]
     else:
         writable(array.store, "set").set(name_of_chunks(array)(where), value)
-    return array
 
 
 def _checked(array: ZarrArray, index: Sequence[int]) -> Shape:

@@ -215,6 +215,23 @@ def test_unusual_chunks_survive(tmp_path: Path, more: dict[str, Any], kind: str)
         same(blosc2.open(again.urlpath), data)
 
 
+def test_chunks_that_others_wrote_are_decoded_where_they_differ(tmp_path: Path) -> None:
+    """Chunks of a Zarr array may be frames with other blocks, chunks or byte order."""
+    data = sample((40, 30), "i4")
+    array = sk.ZarrArray.create(sk.MemoryStore(), data=data, chunks=(10, 30))
+    others: list[tuple[Any, dict[str, Any]]] = [
+        ("i4", {"chunks": (10, 30), "blocks": (3, 30)}),
+        ("i4", {"chunks": (5, 30)}),
+        (">i4", {"chunks": (10, 30), "blocks": (10, 30)}),
+    ]
+    for number, (dtype, more) in enumerate(others):
+        made = blosc2.asarray(data[number * 10 :][:10].astype(dtype), **more)
+        array.store.set(f"c/{number}/0", made.to_cframe())
+    same(array, data)
+    same(copy(array, tmp_path / "x.b2nd"), data)
+    same(copy(array, tmp_path / "x.zarr", clevel=3), data)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_type_survives(dtype: str) -> None:
     """Elements of every type of fixed size are, as frame and back, what they were."""
@@ -499,10 +516,32 @@ def test_frames_are_made_at_urls_and_paths(tmp_path: Path, place: str) -> None:
     same(sk.open(url), data)
 
 
-def test_frames_are_made_in_archives(tmp_path: Path) -> None:
-    """A key in a zip archive holds a frame like any other."""
-    with sk.open_store(str(tmp_path / "x.zip"), mode="w") as store:
-        same(copy(zarr_array(sample((20, 20))), store, target_path="in/x.b2nd"), sample((20, 20)))
+@pytest.mark.parametrize("path", ["", "in/x.b2nd", "in/a"])
+def test_copies_are_made_in_archives(tmp_path: Path, path: str) -> None:
+    """A zip archive takes frames and nodes, and is whole when the copy is done."""
+    data = sample((20, 20))
+    for _ in range(2):
+        copied = copy(zarr_array(data), tmp_path / "x.zip", target_path=path, overwrite=True)
+        same(copied, data)
+    with sk.ZipStore(tmp_path / "x.zip") as store:
+        same(sk.open(store, path), data)
+
+
+@pytest.mark.parametrize("kind", ["super-chunk", "sparse", "bytes"])
+def test_frames_of_other_kinds_become_zarr_arrays(tmp_path: Path, kind: str) -> None:
+    """Frames without an array, without a type, and with chunks in files of their own are copied."""
+    data = sample((50, 30))
+    path = str(tmp_path / "x.b2nd")
+    if kind == "sparse":
+        blosc2.asarray(data, chunks=(20, 30), urlpath=path, mode="w", contiguous=False)
+        expected = data
+    else:
+        size = 1 if kind == "bytes" else 4
+        settings = {"typesize": size}
+        blosc2.SChunk(chunksize=2000, data=data, urlpath=path, mode="w", cparams=settings)
+        expected = data.reshape(-1).view("u1" if kind == "bytes" else "V4")
+    same(copy(path, tmp_path / "x.zarr"), expected)
+    same(copy(path, tmp_path / "y.b2nd"), expected)
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
