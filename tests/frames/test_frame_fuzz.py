@@ -1,6 +1,6 @@
 """
 Whatever is in a frame: it is read, or it is an error of ours. Never a crash, never memory without
-bound; and where there are checksums, never other data.
+bound; and where there are checksums, or others say the same, never other data.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ def _use(sample: Sample, case: Case, home: Callable[[], Home]) -> str:
     array = FrameArray(home())
     same = array.shape == sample.array.shape and array.dtype == sample.array.dtype
     known = sample.sealed and not case.label.startswith("forged")
+    # Of an array, all that these fields say stands elsewhere, too.
+    known |= case.fixed and sample.name != "super-chunk"
     if known and not same:
         return f"another array, {array.shape} of {array.dtype}"
     frame = array.home.snapshot().frame
@@ -124,7 +126,7 @@ def check(cases: Iterable[tuple[Sample, Case]], folder: Path) -> int:
     rest, count = iter(cases), 0
     now, report = folder / "now", folder / "report"
     report.touch()
-    while some := list(islice(rest, 400)):
+    while some := list(islice(rest, 100)):
         count += len(some)
 
         def work(some: list[tuple[Sample, Case]] = some) -> None:
