@@ -276,6 +276,28 @@ def test_damage_is_noticed() -> None:
             store.set(key, good)
 
 
+@pytest.mark.parametrize("value", [0, -1, (1 << 31) - 1, 1 << 62])
+def test_hostile_numbers(value: int, tmp_path: Path) -> None:
+    """
+    Whatever number stands anywhere in the index of a frame of blosc2's, which has no checksums, it
+    is an error of ours or an array of about its size.
+    """
+    path = str(tmp_path / "a")
+    blosc2.asarray(GRID, chunks=(10, 10), urlpath=path, contiguous=False)
+    local, store = LocalStore(path), MemoryStore()
+    for key in local.list():
+        store.set(f"a/{key}", local.get(key))
+    good = bytes(local.get(SPARSE_INDEX))
+    for place in range(len(good) - 8):
+        bad = bytearray(good)
+        bad[place : place + 8] = value.to_bytes(8, "big", signed=True)
+        store.set(f"a/{SPARSE_INDEX}", bad)
+        with suppress(errors.StorekitError):
+            array = at(store)
+            if array.nbytes < 1 << 20:
+                assert array[...].shape == array.shape
+
+
 @pytest.mark.parametrize("cut", [0, 50, 100, 200, -1])
 def test_an_index_that_is_cut_off(cut: int) -> None:
     """Half an index is none; nor is a contiguous frame in its place, or one with more behind it."""
