@@ -43,8 +43,10 @@ class BlockCoder(ChunkCoder):
     ranges = True
 
     def __init__(self, spec: ChunkSpec, blocks: Shape) -> None:
-        if spec.variable or not spec.dtype.itemsize or str(spec.dtype).startswith("{"):
-            raise MetadataError(f"cannot store elements of type {spec.dtype}")
+        dtype = spec.dtype
+        padded = dtype.names is not None and str(dtype).startswith("{")
+        if spec.variable or not dtype.itemsize or padded:
+            raise MetadataError(f"cannot store elements of type {dtype}")
         if len(spec.shape) > MAX_NDIM:
             raise MetadataError(f"cannot store chunks of more than {MAX_NDIM} dimensions")
         self.spec = spec

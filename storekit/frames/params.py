@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum, IntEnum
+from functools import lru_cache
 from typing import Any, Self, TypeGuard
 
 import numpy as np
@@ -218,7 +219,12 @@ class CParams:
         Raises:
             CorruptFrameError: If they cannot be.
         """
-        nibble, stated = header.codec & 0xF, header.filters
+        return cls._stated(header.codec, header.splitmode, header.filters)
+
+    @classmethod
+    @lru_cache(64)  # a frame is looked at again with each change of it
+    def _stated(cls, codec_and_level: int, splitmode: int, stated: bytes) -> Self:
+        nibble = codec_and_level & 0xF
         codec = stated[6] if nibble == _PLUGIN else nibble
         if min(codec, _PLUGIN) != nibble:
             raise CorruptFrameError(f"impossible settings: compressor {nibble}, {codec}")
@@ -230,11 +236,11 @@ class CParams:
         try:
             return cls(
                 codec,
-                header.codec >> 4,
+                codec_and_level >> 4,
                 tuple(stated[i] for i in places),
                 tuple(metas),
                 usedict=bool(stated[14] & 1),
-                splitmode=header.splitmode + 1,
+                splitmode=splitmode + 1,
             )
         except MetadataError as error:
             raise CorruptFrameError(f"impossible settings: {error}") from error
