@@ -34,6 +34,7 @@ from storekit.errors import (
 from storekit.frames import chunk as frames_chunk
 from storekit.nodes.interchange import copy
 from storekit.nodes.interchange_chunks import in_flight, source_of
+from storekit.nodes.interchange_frame import FramePlace
 from storekit.typing import AnyArray
 
 DTYPES = ["?", "i1", "u2", "i4", "f2", "f4", "f8", "c16", "M8[s]", "S5", "U3", "i2,f8"]
@@ -463,6 +464,20 @@ def test_metalayers_of_blosc2_survive(tmp_path: Path) -> None:
         assert {key: back.schunk.meta[key] for key in meta} == meta
 
 
+def test_metalayers_come_back_bit_by_bit() -> None:
+    """What msgpack could say in another way, or is none, has the same bytes after two copies."""
+    contents = {"single": b"\xca?\x80\0\0", "long": b"\xcd\0\1", "none": b"\xc1", "empty": b""}
+    store = sk.MemoryStore()
+    copy(zarr_array(sample((4,))), store, target_path="x.b2nd")
+    home = sk.open(store, "x.b2nd", mode="a")._home
+    with home.change() as change:
+        change.vlmeta = change.vlmeta.changed(contents)
+        change.commit()
+    copy(store, store, source_path="x.b2nd", target_path="z")
+    back = copy(store, store, source_path="z", target_path="y.b2nd")
+    assert dict(back._frame.trailer.layers) == contents
+
+
 names = st.text(min_size=1, max_size=40).filter(lambda s: s.isprintable())
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 leaves = leaves.filter(lambda v: not isinstance(v, float) or abs(v) != float("inf"))
@@ -488,13 +503,19 @@ def test_attributes_survive(attributes: dict[str, Any]) -> None:
 def test_metalayers_that_only_look_like_ours_are_kept() -> None:
     """An attribute ``b2nd`` and a metalayer ``zarr`` of somebody else are carried as they are."""
     store = sk.MemoryStore()
-    for value in ({"meta": 3}, {"meta": {"b2nd": "AAAA"}}, {"vlmeta": {"x": "no base64"}}, [1], {}):
+    kept = [{"meta": {"b2nd": "AAAA"}}, {"vlmeta": {"zarr": "AAAA"}}, {"vlmeta": {"x": "-"}}]
+    for value in ({"meta": 3}, *kept, [1], {}):
         source = sk.ZarrArray.create(
-            store, "a", data=sample((4,)), attributes={"b2nd": value}, overwrite=True
+            store,
+            "a",
+            data=sample((4,)),
+            attributes={"b2nd": value},
+            dimension_names=["x"],
+            overwrite=True,
         )
         copy(source, store, target_path="x.b2nd", overwrite=True)
         back = copy(store, store, source_path="x.b2nd", target_path="z", overwrite=True)
-        assert dict(back.attributes) == {"b2nd": value}
+        assert (dict(back.attributes), back.dimension_names) == ({"b2nd": value}, ("x",))
     for text in ("[", "[]", '{"dimension_names": ["a", "b"]}', '{"attributes": 3}', '{"x": 1}'):
         frame = sk.open(store, "x.b2nd", mode="a")
         frame.vlmeta["zarr"] = text
@@ -558,6 +579,34 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "x.b2nd").read_bytes() == b"mine"
     for target, path in places:
         same(copy(source, target, target_path=path, overwrite=True), sample((20, 20)))
+
+
+def test_what_appears_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame that somebody else has made since the place was looked at stays."""
+    store = sk.MemoryStore()
+    (tmp_path / "x.b2nd").write_bytes(b"mine")
+    store.set("x.b2nd", b"mine")
+    monkeypatch.setattr(FramePlace, "check", lambda place: None)
+    for target, path in ((tmp_path / "x.b2nd", ""), (store, "x.b2nd")):
+        with pytest.raises(NodeExistsError):
+            copy(zarr_array(sample((4,))), target, target_path=path)
+    assert (tmp_path / "x.b2nd").read_bytes() == bytes(store.get("x.b2nd")) == b"mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.b2nd"]
+
+
+def test_documents_come_last_and_that_of_the_root_after_all() -> None:
+    """A group that is copied can be opened when all in it is there, not before."""
+    group = sk.ZarrGroup.create(sk.MemoryStore())
+    group.create_array("b/a", data=sample((20, 20)), chunks=(10, 20))
+    target = sk.TraceStore(sk.MemoryStore())
+    copy(group, target, target_path="x")
+    written = [r.keys[0] for r in target.trace if r.op in ("set", "compare_and_set")]
+    documents = ["x/b/a/zarr.json", "x/b/zarr.json", "x/zarr.json"]
+    assert written[0] == "zarr.json"
+    assert sorted(written[1:3]) == ["x/b/a/c/0/0", "x/b/a/c/1/0"]
+    assert written[3:] == documents
 
 
 def test_a_directory_is_not_taken_for_a_file(tmp_path: Path) -> None:
