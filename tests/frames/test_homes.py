@@ -234,6 +234,14 @@ def homes(folder: Path, frame: bytes) -> dict[str, Home]:
     }
 
 
+def empty_homes(folder: Path, frame: bytes) -> dict[str, Home]:
+    """A frame without chunks in all places in which it can be changed."""
+    sparse = SparseHome(LocalStore(folder / "sparse"), "a", writable=True, new=frame)
+    with sparse.change() as change:
+        change.commit()
+    return {**homes(folder, frame), "sparse": sparse}
+
+
 KINDS = ("file", "store", "memory", "buffer", "map")
 
 
@@ -276,13 +284,13 @@ def test_one_chunk_in_many_places(
     assert (array[1:300] == noise[1:]).all()
 
 
-@pytest.mark.parametrize("kind", ["file", "store", "memory"])
+@pytest.mark.parametrize("kind", ["file", "store", "memory", "sparse"])
 def test_readers_and_a_writer_in_threads(tmp_path: Path, kind: str) -> None:
     """
     Threads that read one array while another one writes see each statement as a whole or not at
     all, none after a later one, and no error.
     """
-    array = FrameArray(homes(tmp_path, empty_frame((40, 40), (10, 10), (5, 5)))[kind])
+    array = FrameArray(empty_homes(tmp_path, empty_frame((40, 40), (10, 10), (5, 5)))[kind])
     rng = np.random.default_rng(0)
     states = [np.zeros((40, 40), "i4"), *rng.integers(0, 1 << 30, (60, 40, 40), "i4")]
     states[1::2] = [
@@ -309,10 +317,10 @@ def test_readers_and_a_writer_in_threads(tmp_path: Path, kind: str) -> None:
     assert (array[...] == states[-1]).all()
 
 
-@pytest.mark.parametrize("kind", ["file", "store", "memory"])
+@pytest.mark.parametrize("kind", ["file", "store", "memory", "sparse"])
 def test_writers_in_threads(tmp_path: Path, kind: str) -> None:
     """Of threads that change elements of one chunk, none undoes what another one wrote."""
-    array = FrameArray(homes(tmp_path, EMPTY)[kind])
+    array = FrameArray(empty_homes(tmp_path, EMPTY)[kind])
 
     def count_up(number: int) -> None:
         for value in range(1, 51):
