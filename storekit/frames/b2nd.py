@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from storekit.errors import CorruptFrameError
-from storekit.frames.layout import Metalayer
+from storekit.frames.layout import MAX_TYPESIZE, Metalayer
 from storekit.typing import DType, Shape
 
 __all__ = [
@@ -131,6 +131,8 @@ def parse_array_meta(layers: Mapping[str, Metalayer], typesize: int) -> B2ndMeta
     shape, chunks, blocks, size = _parse_shapes(content, 5)
     if len(content) != size:
         raise CorruptFrameError("the caterva metalayer is damaged")
+    if typesize > MAX_TYPESIZE:
+        raise CorruptFrameError(f"elements of {typesize} bytes, which caterva does not have")
     return B2ndMeta(shape, chunks, blocks, np.dtype(f"V{typesize}"))
 
 

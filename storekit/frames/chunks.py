@@ -8,7 +8,7 @@ from storekit.errors import CorruptFrameError, KeyNotFoundError
 from storekit.frames.chunk import special_chunk
 from storekit.frames.frame import Frame, trimmed
 from storekit.frames.home import Change, Home, Snapshot
-from storekit.frames.layout import NANS, UNINIT, ZEROS
+from storekit.frames.layout import MAX_TYPESIZE, NANS, UNINIT, ZEROS
 from storekit.frames.plain import check_length, shortened
 from storekit.keys import resolve_range
 from storekit.stores.base import ReadableStore, WritableStore
@@ -94,6 +94,10 @@ class FrameChunks(ReadableStore):
         header = self.frame.header
         if offset != NANS:
             raise CorruptFrameError(f"chunk {key} is special in an unknown way: {offset:#x}")
+        if header.typesize > MAX_TYPESIZE:
+            raise CorruptFrameError(
+                f"chunk {key} is of NaN, in elements of {header.typesize} bytes"
+            )
         return special_chunk(header.typesize, header.chunksize, header.blocksize)
 
 

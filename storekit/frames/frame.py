@@ -27,6 +27,7 @@ from storekit.frames.b2nd import (
 from storekit.frames.chunk import BLOSC2_HEADER, MAX_CHUNK
 from storekit.frames.index import MAX_CHUNKS, check_offsets, pack_offsets, parse_offsets
 from storekit.frames.layout import (
+    MAX_TYPESIZE,
     MIN_HEADER,
     ZEROS,
     FrameHeader,
@@ -66,9 +67,6 @@ Read: TypeAlias = Callable[[Sequence[ByteRange]], list[Value]]
 
 FIRST_READ = 4096
 LAST_READ = 1 << 16
-MAX_TYPESIZE = 255
-"""Larger elements are bytes to blosc2."""
-
 MAX_NAME = 1 << 62
 MAX_HEADER = 1 << 24
 """A header has sixteen metalayers at most; nobody puts more than this into them."""
@@ -390,7 +388,8 @@ def new_ends(
         special: What all elements are: `ZEROS`, `NANS` or `UNINIT`.
     """
     typesize = meta.dtype.itemsize
-    header = FrameHeader(0, 0, 0, 0, typesize, 0, 0, *cparams.header_fields(typesize))
+    fields = cparams.header_fields(typesize if typesize <= MAX_TYPESIZE else 1)
+    header = FrameHeader(0, 0, 0, 0, typesize, 0, 0, *fields)
     count = prod(grid_counts(meta.shape, meta.chunks))
     offsets = np.full(count, special, np.int64)
     contents = dict(layers or {})

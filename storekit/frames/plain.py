@@ -11,9 +11,9 @@ import numpy as np
 from storekit.errors import CodecError, CorruptFrameError
 from storekit.frames.chunk import MAX_CHUNK, backend, decompress_into, parse_chunk
 from storekit.frames.chunkseal import seal_chunk
-from storekit.frames.frame import MAX_TYPESIZE, Frame, pack_ends, plain_meta
+from storekit.frames.frame import Frame, pack_ends, plain_meta
 from storekit.frames.grid import BLOCK_BYTES
-from storekit.frames.layout import ZEROS, FrameHeader
+from storekit.frames.layout import MAX_TYPESIZE, ZEROS, FrameHeader
 from storekit.frames.params import CParams
 from storekit.frames.trailer import Layers
 from storekit.typing import Value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from math import prod
@@ -20,12 +20,11 @@ from storekit.frames.params import CParams
 from storekit.nodes.array import Array, as_values, check_elements
 from storekit.nodes.chunkio import ChunkIO
 from storekit.nodes.dtypes.base import unshared
-from storekit.nodes.frame_facts import FrameFacts
 from storekit.nodes.frame_io import FrameIO
+from storekit.nodes.frame_parts import FrameParts
 from storekit.nodes.frame_shape import append, resize
 from storekit.nodes.layout import check_shape
 from storekit.nodes.locks import value_lock
-from storekit.nodes.shrink import cells
 from storekit.pool import submit
 from storekit.selection.parse import Selection
 from storekit.typing import AnyArray, DType, Shape
@@ -45,7 +44,7 @@ class _State(NamedTuple):
     io: ChunkIO
 
 
-class FrameArray(FrameFacts, Array):
+class FrameArray(FrameParts):
     """
     An array in a frame of blosc2: a ``.b2nd`` file, a file of caterva, or the same in memory or
     under a key of any store.
@@ -243,100 +242,6 @@ class FrameArray(FrameFacts, Array):
         """
         values = self._elements(data)
         return self._change(partial(append, values, axis, self._io_of))
-
-    def get_chunk(self, index: int | Sequence[int]) -> AnyArray:
-        """
-        Read one chunk.
-
-        Args:
-            index: Its place in the grid of chunks, or its number in C order; may be negative.
-
-        Returns:
-            A new array of the shape `chunks`, with zeros beyond the edge of the array.
-
-        Raises:
-            SelectionError: If there is no such chunk.
-        """
-        values = self._chunk(index)
-        if values.shape == self.chunks:
-            return values
-        chunk = np.zeros(self.chunks, values.dtype)
-        chunk[tuple(slice(n) for n in values.shape)] = values
-        return chunk
-
-    def decompress_chunk(self, nchunk: int, dst: Any = None) -> bytes | None:
-        """
-        Read the elements of one chunk that lie within the array.
-
-        Args:
-            nchunk: Its number in C order.
-
-            dst: A writable buffer, at least of their size, that they are written to in C order.
-
-        Returns:
-            Their bytes; None if there is a buffer.
-
-        Raises:
-            SelectionError: If there is no such chunk.
-
-            ShapeError: If the buffer is too small, or cannot be written.
-        """
-        data = self._chunk(nchunk).tobytes()
-        if dst is None:
-            return data
-        try:
-            view = memoryview(dst)
-        except (TypeError, ValueError) as error:
-            raise ShapeError(f"dst must be a writable buffer: {error}") from error
-        if view.readonly or not view.c_contiguous or view.nbytes < len(data):
-            raise ShapeError(f"dst must be a writable buffer of {len(data)} bytes or more")
-        view.cast("B")[: len(data)] = data
-        return None
-
-    def _chunk(self, index: int | Sequence[int]) -> AnyArray:
-        grid = self.cdata_shape
-        try:
-            place = (
-                np.unravel_index(range(prod(grid))[index], grid)
-                if isinstance(index, int)
-                else tuple(range(n)[i] for n, i in zip(grid, index, strict=True))
-            )
-        except (IndexError, TypeError, ValueError):
-            raise SelectionError(f"no chunk {index!r} in a grid of {grid}") from None
-        (cell,) = cells([tuple(map(int, place))], self.chunks, self.shape)
-        return self.read(cell)
-
-    def copy(self, **options: Any) -> FrameArray:
-        """
-        A new frame with the same elements and metalayers.
-
-        Args:
-            options: Those of `FrameOptions`: where to, and what is to be different.
-        """
-        from storekit.nodes.frame_create import copy
-
-        return copy(self, **options)
-
-    def slice(self, key: Any, **options: Any) -> FrameArray:
-        """
-        A new frame with the selected elements, compressed like this one.
-
-        Args:
-            key: As in ``array[key]``.
-
-            options: Those of `FrameOptions`: where to, and what is to be different.
-        """
-        from storekit.nodes.frame_create import slice_of
-
-        return slice_of(self, key, **options)
-
-    def tobytes(self) -> bytes:
-        """All elements in C order."""
-        return self.read().tobytes()
-
-    def to_buffer(self) -> bytes:
-        """As `tobytes`; the name in caterva."""
-        return self.tobytes()
 
     def to_cframe(self) -> bytes:
         """The frame as bytes: what a file of it has, without bytes that are not used any more."""

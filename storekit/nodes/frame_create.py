@@ -8,28 +8,23 @@ super-chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from storekit.codecs.frame_chunk import FrameChunkCoder
-from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError, ShapeError
 from storekit.frames.b2nd import B2ND, CATERVA
-from storekit.frames.chunkvalue import value_chunk
-from storekit.frames.frame import MAX_TYPESIZE, grid_counts, new_ends
 from storekit.frames.home import Change
-from storekit.frames.layout import NANS, ZEROS
-from storekit.frames.params import CParams
+from storekit.frames.layout import NANS
 from storekit.nodes.array import Array, check_elements
 from storekit.nodes.frame_array import FrameArray
-from storekit.nodes.frame_options import FrameOptions, default_params, element_type
-from storekit.nodes.frame_place import find_place
-from storekit.selection.parse import select
-from storekit.typing import AnyArray, DType, Shape, Value
+from storekit.nodes.frame_draft import Draft
+from storekit.nodes.frame_options import FrameOptions, element_type
+from storekit.nodes.frame_parts import FrameParts
+from storekit.nodes.frame_place import KeyPlace, find_place
+from storekit.nodes.sparse_place import sparse_place
+from storekit.typing import AnyArray, DType
 
 __all__ = [
     "asarray",
@@ -42,13 +37,6 @@ __all__ = [
     "slice_of",
     "zeros",
 ]
-
-_Edit: TypeAlias = Callable[[FrameArray, Change], None]
-
-_OF_ARRAYS = (B2ND, CATERVA)
-
-_SLAB = 64 << 20
-"""Bytes that are copied at once, unless a row of chunks has more."""
 
 
 def zeros(
@@ -74,7 +62,7 @@ def zeros(
         ReadOnlyError: If nothing can be written there.
     """
     element, kind = element_type(itemsize, dtype)
-    return _Draft(FrameOptions(**options), shape, element, kind).make()
+    return Draft(FrameOptions(**options), shape, element, kind).make()
 
 
 def empty(
@@ -101,7 +89,7 @@ def nans(shape: Any, *, dtype: Any = "f8", **options: Any) -> FrameArray:
     element, kind = element_type(None, dtype)
     if element not in (np.dtype("f4"), np.dtype("f8")):
         return full(shape, np.nan, dtype=element, **options)
-    return _Draft(FrameOptions(**options), shape, element, kind).make(special=NANS)
+    return Draft(FrameOptions(**options), shape, element, kind).make(special=NANS)
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
@@ -124,7 +112,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> F
     raw = dtype is None and isinstance(fill_value, bytes | bytearray | memoryview)
     size = memoryview(fill_value).nbytes if raw else None
     element, kind = element_type(size, dtype, None if raw else np.asarray(fill_value).dtype)
-    draft = _Draft(FrameOptions(**options), shape, element, kind)
+    draft = Draft(FrameOptions(**options), shape, element, kind)
     value = _scalar(fill_value, element)
     if not any(value.tobytes()):
         return draft.make()
@@ -160,7 +148,7 @@ def from_buffer(
         MetadataError, NodeExistsError, ReadOnlyError: As `zeros`.
     """
     element, kind = element_type(itemsize, dtype)
-    draft = _Draft(FrameOptions(**options), shape, element, kind)
+    draft = Draft(FrameOptions(**options), shape, element, kind)
     sides = draft.meta.shape
     try:
         view = memoryview(buffer)
@@ -197,7 +185,7 @@ def asarray(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
         check_elements(array)
         source = np.asarray(array, dtype)
     element, kind = element_type(None, dtype, source.dtype)
-    draft = _Draft(FrameOptions(**options), source.shape, element, kind)
+    draft = Draft(FrameOptions(**options), source.shape, element, kind)
     return draft.make(draft.writer(source))
 
 
@@ -221,7 +209,7 @@ def copy(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
     element, kind = element_type(None, dtype, frame.meta.dtype)
     if dtype is None and CATERVA in frame.layers:
         kind = CATERVA
-    draft = _Draft(FrameOptions(**options), frame.meta.shape, element, kind, like=array)
+    draft = Draft(FrameOptions(**options), frame.meta.shape, element, kind, like=array)
     write = draft.writer(array)
 
     def fill(target: FrameArray, change: Change) -> None:
@@ -231,12 +219,12 @@ def copy(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
     return draft.make(fill)
 
 
-def slice_of(array: FrameArray, key: Any, **options: Any) -> FrameArray:
+def slice_of(array: FrameParts, key: Any, **options: Any) -> FrameArray:
     """As `FrameArray.slice`."""
     values = array.read(key)
     kind = CATERVA if CATERVA in array._frame.layers else B2ND
     chosen = FrameOptions(**options)
-    draft = _Draft(chosen, values.shape, values.dtype, kind, cparams=array.cparams)
+    draft = Draft(chosen, values.shape, values.dtype, kind, cparams=array.cparams)
     return draft.make(draft.writer(values))
 
 
@@ -258,89 +246,10 @@ def remove(urlpath: Any = None, *, store: Any = None, key: str | None = None) ->
 
         ReadOnlyError: If the store cannot be written.
     """
-    find_place(urlpath, store, key).remove()
-
-
-class _Draft:
-    """
-    A frame that is to be made.
-
-    Args:
-        options: What was chosen.
-
-        shape: Of the array.
-
-        dtype: Of the elements.
-
-        kind: The name of the metalayer of the array.
-
-        like: What the rest is taken from.
-
-        cparams: How chunks are compressed, if nothing is chosen.
-
-    Raises:
-        MetadataError: If that does not fit together.
-    """
-
-    def __init__(
-        self,
-        options: FrameOptions,
-        shape: Any,
-        dtype: DType,
-        kind: str,
-        *,
-        like: FrameArray | None = None,
-        cparams: CParams | None = None,
-    ) -> None:
-        layers = {}
-        layout = None
-        if like is not None:
-            frame, cparams = like._frame, like.cparams
-            layers = {n: layer.content for n, layer in frame.layers.items() if n not in _OF_ARRAYS}
-            layout = None if frame.plain or 0 in frame.meta.chunks else frame.meta
-        self._place, self._replace = options.place(), options.replaces
-        self.meta = options.layout(shape, dtype, layout)
-        self._cparams = options.settings(cparams or default_params(kind))
-        self._layers = options.layers(kind, layers)
-
-    def make(self, edit: _Edit | None = None, *, special: int = ZEROS) -> FrameArray:
-        """
-        Make it.
-
-        Args:
-            edit: What is written to it.
-
-            special: What its elements are before.
-        """
-        blank = b"".join(new_ends(self.meta, self._cparams, self._layers, special=special))
-
-        def fill(array: FrameArray) -> None:
-            if edit is not None:
-                array._change(partial(edit, array))
-
-        return self._place.make(blank, fill, replace=self._replace, nthreads=self._cparams.nthreads)
-
-    def writer(self, source: Any) -> _Edit:
-        """What writes the elements of an array, of numpy or of storekit."""
-        shape, chunks = self.meta.shape, self.meta.chunks
-
-        def write(array: FrameArray, change: Change) -> None:
-            io = array._io_of(change)
-            for part in _slabs(shape, chunks, self.meta.dtype.itemsize):
-                values = source.read(part) if isinstance(source, Array) else source[part]
-                io.write(select(part, shape), array._elements(values))
-
-        return write
-
-    def filled(self, value: AnyArray) -> Value:
-        """A chunk of nothing but a value."""
-        _, chunks, blocks, dtype = self.meta
-        if dtype.itemsize > MAX_TYPESIZE:
-            spec = ChunkSpec(chunks, dtype, np.zeros((), dtype)[()])
-            return FrameChunkCoder(spec, blocks, self._cparams).encode(np.full(chunks, value))
-        blocksize = prod(blocks) * dtype.itemsize
-        nbytes = prod(grid_counts(chunks, blocks)) * blocksize
-        return value_chunk(value.tobytes(), nbytes, blocksize)
+    place = find_place(urlpath, store, key)
+    place.remove()
+    if isinstance(place, KeyPlace):
+        sparse_place(place).remove()
 
 
 def _scalar(value: Any, dtype: DType) -> AnyArray:
@@ -355,14 +264,3 @@ def _scalar(value: Any, dtype: DType) -> AnyArray:
         expected = f"an element of {dtype}"
         raise MetadataError(field="fill_value", expected=expected, found=value) from error
     return scalar
-
-
-def _slabs(shape: Shape, chunks: Shape, itemsize: int) -> Iterator[tuple[slice, ...]]:
-    """Parts of an array that follow each other, each of whole chunks."""
-    if not shape:
-        yield ()
-        return
-    row = chunks[0] * prod(shape[1:]) * itemsize
-    step = chunks[0] * max(_SLAB // max(row, 1), 1)
-    for start in range(0, shape[0], step):
-        yield (slice(start, min(start + step, shape[0])),)

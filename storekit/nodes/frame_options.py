@@ -16,6 +16,7 @@ from storekit.frames.chunk import MAX_CHUNK
 from storekit.frames.frame import grid_counts
 from storekit.frames.grid import default_blocks
 from storekit.frames.index import MAX_CHUNKS
+from storekit.frames.layout import MAX_TYPESIZE
 from storekit.frames.params import Codec, CParams, SplitMode
 from storekit.nodes.frame_meta import pack_meta
 from storekit.nodes.frame_place import MemoryPlace, Place, find_place
@@ -25,9 +26,6 @@ from storekit.stores.base import ReadableStore
 from storekit.typing import DType, Shape
 
 __all__ = ["FrameOptions"]
-
-MAX_ITEMSIZE = 255
-"""The most bytes of an element that a frame of caterva can state."""
 
 _CATERVA_PARAMS = CParams(codec=Codec.LZ4, clevel=5)
 _MODES = ("w-", "x", "a", "w")
@@ -217,8 +215,8 @@ def element_type(itemsize: int | None, dtype: Any, default: Any = None) -> tuple
         if dtype is not None:
             raise MetadataError("either itemsize or dtype")
         known = isinstance(itemsize, int | np.integer) and not isinstance(itemsize, bool)
-        if not known or not 1 <= itemsize <= MAX_ITEMSIZE:
-            expected = f"an int from 1 to {MAX_ITEMSIZE}, or dtype="
+        if not known or not 1 <= itemsize <= MAX_TYPESIZE:
+            expected = f"an int from 1 to {MAX_TYPESIZE}, or dtype="
             raise MetadataError(field="itemsize", expected=expected, found=itemsize)
         return np.dtype(f"V{int(itemsize)}"), CATERVA
     chosen = default if dtype is None else dtype

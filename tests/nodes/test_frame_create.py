@@ -25,7 +25,7 @@ from storekit.errors import (
 )
 from storekit.frames import FrameArray
 from storekit.frames.stored import StoredHome
-from storekit.nodes import frame_create
+from storekit.nodes import frame_draft
 from storekit.typing import AnyArray
 
 
@@ -97,7 +97,7 @@ def test_arrays_from_elements(chunks: Any) -> None:
 
 def test_large_arrays_are_copied_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an array of storekit no more than a row of chunks is in memory at once."""
-    monkeypatch.setattr(frame_create, "_SLAB", 100)
+    monkeypatch.setattr(frame_draft, "_SLAB", 100)
     values = np.arange(600).reshape(20, 30)
     source = cat.asarray(values, chunks=(7, 10))
     read: list[int] = []
