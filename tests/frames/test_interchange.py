@@ -300,6 +300,26 @@ def test_what_is_wished_is_done(tmp_path: Path, wishes: dict[str, Any], target: 
     assert settings["shuffle"] == wishes.get("filters", "shuffle")
 
 
+def test_settings_of_filters_go_with_the_filters(tmp_path: Path) -> None:
+    """Other filters are wished for without the settings of those before."""
+    made = stock(sample((30, 40)), Codec.ZSTD, "truncated", chunks=(16, 40), blocks=(4, 40))
+    (tmp_path / "x.b2nd").write_bytes(made.frame)
+    copied = copy(tmp_path / "x.b2nd", tmp_path / "y.b2nd", filters=["bitshuffle"])
+    same(copied, made.array)
+    assert copied.info["Comp. filters"] == ["BITSHUFFLE"]
+
+
+def test_chunks_of_too_many_blocks_are_cut_anew(tmp_path: Path) -> None:
+    """A Zarr array has no chunks of more than 65,536 blocks; a frame may."""
+    data = sample((70_000, 8), "i4")
+    path = frame_file(tmp_path, data, chunks=data.shape, blocks=(1, 8))
+    copied = copy(path, tmp_path / "x.zarr")
+    assert copied.chunks == data.shape
+    same(copied, data)
+    with pytest.raises(MetadataError, match="blocks"):
+        copy(path, tmp_path / "y.zarr", blocks=(1, 8))
+
+
 @pytest.mark.parametrize("codecs", ["zstd", "blosc", "gzip", "none"])
 def test_copies_for_every_reader_are_read_by_zarr_python(tmp_path: Path, codecs: str) -> None:
     """zarr-python opens a copy of a frame with one of the portable presets."""
