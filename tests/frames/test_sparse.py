@@ -354,6 +354,16 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
     assert not (tmp_path / "file").exists()
 
 
+def test_a_frame_in_a_store_is_removed() -> None:
+    """Nothing of a removed frame stays, and nothing else goes."""
+    store = MemoryStore()
+    made(store, "a/b")
+    store.set("a/b/note.txt", b"something else")
+    frames.remove(store=store, key="a/b")
+    assert store.list() == ["a/b/note.txt"]
+    frames.remove(store=store, key="a/b")
+
+
 def test_one_chunk_in_many_places() -> None:
     """A frame whose index names one chunk twice loses it only when nobody names it any more."""
     store = MemoryStore()
