@@ -127,8 +127,7 @@ class Array(Node):
     @property
     def cdata_shape(self) -> Shape:
         """The number of chunks along every dimension."""
-        # blosc2 makes chunks of length 0 where an array has it.
-        return tuple(-(-n // c) if c else 0 for n, c in zip(self.shape, self.chunks, strict=True))
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
     @property
     def nchunks(self) -> int:
@@ -287,7 +286,7 @@ class Array(Node):
         """Over the first dimension; a row of chunks is read at a time."""
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
-        step = (self.shards or self.chunks)[0] or 1
+        step = (self.shards or self.chunks)[0]
         for start in range(0, self.shape[0], step):
             yield from self[start : start + step]
 
