@@ -16,7 +16,7 @@ from storekit.typing import AnyArray, Value
 __all__ = ["FrameIO"]
 
 _MOST = 32 << 20
-"""Bytes, stored and decoded, that are worth one request at most, and one thread."""
+"""Bytes that are decoded of one request at most, which is what one thread does."""
 
 
 class FrameIO(ChunkIO):
@@ -46,7 +46,7 @@ class FrameIO(ChunkIO):
                 groups.append([step])
             else:
                 near.append((span, step))
-        spans = coalesce((span for span, _ in near), gap, min(side_by_side(gap), _MOST))
+        spans = coalesce((span for span, _ in near), gap, side_by_side(gap))
         starts = [first for first, _ in spans]
         together: list[list[Step]] = [[] for _ in spans]
         for (first, _), step in near:

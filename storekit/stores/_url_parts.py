@@ -67,12 +67,12 @@ def path_of(url: str) -> Path:
 
 
 def name_in(url: str) -> str:
-    """The last segment of the path in a URL, decoded; empty if it is of a store alone."""
+    """The last segment of the path in a URL, as it is; empty if it is of a store alone."""
     first, *others = links_of(url)
     if others and (inside := inside_of(first)) is not None:
         return inside.rpartition("/")[2]
     path = urlsplit(others[-1] if others else url).path
-    return unquote(path.rstrip("/").rpartition("/")[2])
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def local_path(url: str | os.PathLike[str]) -> Path | None:
