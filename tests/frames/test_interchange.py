@@ -32,6 +32,7 @@ from storekit.errors import (
     StoreError,
 )
 from storekit.frames import chunk as frames_chunk
+from storekit.frames.params import CParams
 from storekit.nodes.interchange import copy
 from storekit.nodes.interchange_chunks import in_flight, source_of
 from storekit.nodes.interchange_frame import FramePlace
@@ -306,7 +307,8 @@ def test_settings_of_filters_go_with_the_filters(tmp_path: Path) -> None:
     (tmp_path / "x.b2nd").write_bytes(made.frame)
     copied = copy(tmp_path / "x.b2nd", tmp_path / "y.b2nd", filters=["bitshuffle"])
     same(copied, made.array)
-    assert copied.info["Comp. filters"] == ["BITSHUFFLE"]
+    params = CParams.from_header(copied._frame.header)
+    assert (params.filters, params.filtersmeta) == ((2,), (0,))
 
 
 def test_chunks_of_too_many_blocks_are_cut_anew(tmp_path: Path) -> None:
