@@ -50,8 +50,12 @@ __all__ = [
 FINGERPRINT = 16
 """Bytes of the fingerprint, which is the last field."""
 
-_THREADS = (63, 64, 66, 67)
-"""Where the header has the numbers of threads."""
+_THREADS = slice(63, 65)
+"""
+Where the header has the number of threads that compress. storekit writes 0, blosc2 what it has:
+also when it changes the shape, or another metalayer of the header, and nothing else, so that the
+fingerprint of old stays.
+"""
 
 MAX_CONTENT = 16 << 20
 """The most bytes of one metalayer that are written, and read unless more is asked for."""
@@ -243,8 +247,7 @@ def seal_fingerprint(
     The fingerprint of a frame.
 
     Args:
-        header: The header of the frame, as it will be; of which the fixed fields are covered, but
-            for the numbers of threads.
+        header: The header of the frame, as it will be; of which the fixed fields are covered.
 
         meta: The content of the metalayer with the shapes of the array.
 
@@ -254,12 +257,8 @@ def seal_fingerprint(
 
         dead: How many bytes among the chunks are not used.
     """
-    fixed = bytearray(header[:MIN_HEADER])
-    # blosc2 writes how many threads it has, when it changes a metalayer and nothing else.
-    for place in _THREADS:
-        fixed[place] = 0
     crc = google_crc32c.value(dead.to_bytes(8, "big"))
-    for part in (fixed, meta, index, trailer[:-FINGERPRINT]):
+    for part in (header[:MIN_HEADER], meta, index, trailer[:-FINGERPRINT]):
         crc = google_crc32c.extend(crc, np.frombuffer(part, np.uint8))
     return _SEAL.pack(_SEAL_NAME, dead, crc)
 
@@ -278,13 +277,14 @@ def check_fingerprint(header: Value, meta: bytes, index: Value, trailer: Value) 
         trailer: The whole trailer.
 
     Returns:
-        How many bytes among the chunks are not used; None if there is no fingerprint.
+        How many bytes among the chunks are not used; None if there is no fingerprint, or blosc2 has
+        written the header since.
 
     Raises:
         ChecksumError: If there is another one.
     """
     found = bytes(trailer[-FINGERPRINT:])
-    if found == _UNSEALED:
+    if found == _UNSEALED or any(header[_THREADS]):
         return None
     _, dead, _ = _SEAL.unpack(found)
     if found != seal_fingerprint(header, meta, index, trailer, dead):

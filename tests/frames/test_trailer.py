@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -236,7 +236,7 @@ def test_damaged_trailers(data: st.DataObject) -> None:
 def test_any_changed_bit_is_noticed(part: int, place: int, bit: int) -> None:
     """
     A fingerprint matches no other header, shapes, index or trailer, nor another fingerprint; but
-    for the numbers of threads in the header, which blosc2 writes where it writes nothing else.
+    for the number of threads in the header, by which blosc2 shows that it was there.
     """
     covered = [PARTS.head[:MIN_HEADER], PARTS.shapes, PARTS.offsets, PARTS.trailer]
     assert check_fingerprint(*covered) == 77
@@ -244,8 +244,10 @@ def test_any_changed_bit_is_noticed(part: int, place: int, bit: int) -> None:
     place = place % len(damaged) if part < 3 or place > 50 else len(damaged) - 1 - place
     damaged[place] ^= 1 << bit
     covered[part] = bytes(damaged)
-    threads = part == 0 and place in (63, 64, 66, 67)
-    with nullcontext() if threads else pytest.raises(ChecksumError):
+    if part == 0 and place in (63, 64):
+        assert check_fingerprint(*covered) is None
+        return
+    with pytest.raises(ChecksumError):
         check_fingerprint(*covered)
 
 

@@ -95,6 +95,19 @@ def test_what_blosc2_left_beyond_the_edge_does_not_appear(tmp_path: Path) -> Non
     assert np.array_equal(blosc2.open(str(path))[...], expected)
 
 
+def test_what_was_cut_off_does_not_appear_in_blosc2(tmp_path: Path) -> None:
+    """An array that was made smaller here and larger again by blosc2 has zeros there."""
+    path = str(tmp_path / "a.b2nd")
+    array = cat.full((9, 9), 3.0, chunks=(5, 5), blocks=(2, 2), urlpath=path)
+    array.resize((7, 6))
+    peer = blosc2.open(path, mode="a")
+    peer.resize((9, 8))
+    expected = np.zeros((9, 8))
+    expected[:7, :6] = 3
+    assert np.array_equal(peer[...], expected)
+    assert np.array_equal(array[...], expected)
+
+
 def test_dropped_chunks_take_no_room(tmp_path: Path) -> None:
     """Chunks that are cut off are counted as unused at once, and are not in the packed frame."""
     array = cat.asarray(np.random.default_rng(1).random((64, 8)), chunks=(8, 8))

@@ -234,6 +234,22 @@ def test_of_many_makers_one_succeeds(kind: str, tmp_path: Path) -> None:
     assert again[...].tolist() == made * 1000
 
 
+def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    """A file that another makes while the elements are read is not replaced."""
+    path = tmp_path / "a.b2nd"
+
+    class Slow(ZarrArray):
+        def read(self, *args: Any) -> AnyArray:
+            path.write_bytes(b"other")
+            return super().read(*args)
+
+    source = Slow.create(MemoryStore(), shape=9, dtype="i4")
+    with pytest.raises(NodeExistsError):
+        cat.asarray(source, urlpath=path)
+    assert path.read_bytes() == b"other"
+    assert names(tmp_path) == ["a.b2nd"]
+
+
 @pytest.mark.parametrize("kind", ["file", "key"])
 def test_what_fails_leaves_nothing(kind: str, tmp_path: Path) -> None:
     """Elements that cannot be had leave no frame, nor a part of one; what was there stays."""
