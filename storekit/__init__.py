@@ -13,12 +13,16 @@ from storekit.lazy import loader
 
 if TYPE_CHECKING:
     from storekit import errors as errors
+    from storekit import frames as frames
     from storekit.clock import REAL_CLOCK as REAL_CLOCK
     from storekit.clock import Clock as Clock
     from storekit.clock import RealClock as RealClock
     from storekit.codecs.registry import register_codec as register_codec
     from storekit.nodes.array import Array as Array
+    from storekit.nodes.containers import ContainerGroup as ContainerGroup
+    from storekit.nodes.frame_array import FrameArray as FrameArray
     from storekit.nodes.group import Group as Group
+    from storekit.nodes.interchange import copy as copy
     from storekit.nodes.node import Node as Node
     from storekit.nodes.opening import open as open
     from storekit.nodes.zarr_array import ZarrArray as ZarrArray
@@ -72,8 +76,10 @@ _HOMES = {
     "Clock": "clock",
     "ConditionalStore": "stores.base",
     "Constant": "stores.distributions",
+    "ContainerGroup": "nodes.containers",
     "Fault": "stores.fault",
     "FaultyStore": "stores.faulty",
+    "FrameArray": "nodes.frame_array",
     "FsspecStore": "stores.fsspec",
     "Group": "nodes.group",
     "HTTPStore": "stores.http",
@@ -111,7 +117,9 @@ _HOMES = {
     "ZarrGroup": "nodes.zarr_group",
     "ZarrNode": "nodes.zarr_node",
     "ZipStore": "stores.zip",
+    "copy": "nodes.interchange",
     "errors": ":errors",
+    "frames": ":frames",
     "open": "nodes.opening",
     "open_store": "stores.urls",
     "open_zarr": "nodes.zarr_group",

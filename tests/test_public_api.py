@@ -26,8 +26,10 @@ PUBLIC = [
     "Clock",
     "ConditionalStore",
     "Constant",
+    "ContainerGroup",
     "Fault",
     "FaultyStore",
+    "FrameArray",
     "FsspecStore",
     "Group",
     "HTTPStore",
@@ -66,7 +68,9 @@ PUBLIC = [
     "ZarrNode",
     "ZipStore",
     "__version__",
+    "copy",
     "errors",
+    "frames",
     "open",
     "open_store",
     "open_zarr",
@@ -95,7 +99,7 @@ FLOORS = [
     {"frames"},
     {"codecs"},
     {"nodes"},
-    {"interop", "testing", "demo"},
+    {"interop", "testing", "demo", "cli", "__main__"},
 ]
 """From the ground up. A module imports from its own floor and from those below it."""
 
