@@ -19,6 +19,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from storekit.codecs.bound import Bound
 from storekit.codecs.coder import ChunkCoder
 from storekit.codecs.growing import EMPTY, GrowingShard
 from storekit.codecs.spec import ChunkSpec
@@ -134,7 +135,8 @@ class ShardCoder(ChunkCoder):
                 and size >= _SUB_READ
                 and isinstance(where, tuple)
             ):
-                self._inner.read_part(_Window(fetch, offset, size), view(out, where), inner_part)
+                window = Bound(_Window(fetch, offset, size))
+                self._inner.read_part(window, view(out, where), inner_part)
             else:
                 steps.append(step)
                 spans.append((offset, size))

@@ -39,6 +39,7 @@ from storekit.frames.layout import (
 )
 from storekit.frames.params import CParams
 from storekit.frames.trailer import (
+    FINGERPRINT,
     Layers,
     Trailer,
     check_fingerprint,
@@ -68,6 +69,9 @@ Read: TypeAlias = Callable[[Sequence[ByteRange]], list[Value]]
 FIRST_READ = 4096
 LAST_READ = 1 << 16
 MAX_NAME = 1 << 62
+_STATES = 1 << 40
+"""The fingerprint has one number, which is so many times the state, and the unused bytes."""
+
 MAX_HEADER = 1 << 24
 """A header has sixteen metalayers at most; nobody puts more than this into them."""
 
@@ -93,6 +97,8 @@ class Frame:
 
         sealed: Whether header, index and trailer were verified by a checksum.
 
+        state: A number that each change makes one more; the 24 lowest bits of it.
+
         next_name: Of a sparse frame, the least number that no chunk has had, as far as is known.
     """
 
@@ -103,6 +109,7 @@ class Frame:
     offsets: AnyArray
     dead: int = 0
     sealed: bool = False
+    state: int = 0
     next_name: int = 0
 
     @property
@@ -115,6 +122,22 @@ class Frame:
         """Where chunks begin and the last one ends, sorted."""
         starts = np.unique(self.offsets[self.offsets >= 0]).tolist()
         return [*starts, self.header.cbytes]
+
+    @property
+    def mark(self) -> ByteRange:
+        """Where in the frame that stands which tells it from other states: see `has_mark`."""
+        if self.sealed:
+            return self.header.frame_len - FINGERPRINT, FINGERPRINT
+        return 0, MIN_HEADER
+
+    def has_mark(self, data: Value) -> bool:
+        """Whether the bytes of a frame at `mark` are those of this one."""
+        if self.sealed:
+            return data == self.trailer.fingerprint
+        try:
+            return parse_header(data) == self.header
+        except CorruptFrameError:
+            return False
 
     def extent(self, offset: int) -> tuple[int, int]:
         """
@@ -192,11 +215,12 @@ def _parse(head: bytes, header: FrameHeader, tail: bytes, *, names: bool = False
     meta = _meta(layers, header)
     end = len(tail) - tail_size(tail, header)
     index, trailer = tail[:end], parse_trailer(tail[end:])
-    dead = check_fingerprint(head, _shapes(layers), index, tail[end:])
+    noted = check_fingerprint(head, _shapes(layers), index, tail[end:])
     count = _count(header, meta, not _is_plain(layers))
     offsets = parse_offsets(index, count)
     check_offsets(offsets, MAX_NAME if names else header.cbytes - BLOSC2_HEADER + 1)
-    return Frame(header, layers, meta, trailer, offsets, dead or 0, dead is not None)
+    state, dead = divmod(noted or 0, _STATES)
+    return Frame(header, layers, meta, trailer, offsets, dead, noted is not None, state)
 
 
 def parse_ends(head: bytes, tail: bytes, *, names: bool = False) -> Frame:
@@ -237,6 +261,7 @@ def pack_ends(
     offsets: AnyArray,
     cbytes: int,
     dead: int = 0,
+    state: int = 0,
 ) -> tuple[bytes, bytes]:
     """
     What stands before and behind the chunks of a frame.
@@ -255,6 +280,8 @@ def pack_ends(
         cbytes: Bytes of all chunks, and of what lies between them.
 
         dead: How many of these are not used.
+
+        state: As in `Frame`.
 
     Returns:
         The header; and index and trailer.
@@ -287,7 +314,8 @@ def pack_ends(
         has_vlmeta=bool(vlmeta),
     )
     head = pack_header(new, section)
-    seal = seal_fingerprint(head, shapes, index, trailer, dead)
+    noted = state % (1 << 24) * _STATES + dead
+    seal = seal_fingerprint(head, shapes, index, trailer, noted)
     return head, index + trailer[: -len(seal)] + seal
 
 

@@ -199,6 +199,7 @@ class Change(ABC):
             self.offsets,
             cbytes,
             dead,
+            self.snapshot.frame.state + 1,
         )
 
 

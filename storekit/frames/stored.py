@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,12 +12,12 @@ from storekit.errors import (
     KeyNotFoundError,
     ReadOnlyError,
     StoreError,
-    StorekitError,
 )
 from storekit.frames.frame import Frame, load_frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.keys import resolve_range
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
+from storekit.stores.states import ChangedError, States
 from storekit.typing import ByteRange, Value
 
 __all__ = ["StoredHome"]
@@ -42,8 +42,9 @@ class StoredHome(Home):
     """
     A frame under a key of a store.
 
-    It is looked at when this is made, and by `refresh`; what others write into the store in between
-    is not seen, and may make chunks unreadable, as long as they are not kept from doing so.
+    It is looked at when this is made, and by `refresh`. What others write is noticed when a chunk
+    is read: the store says so, or with the chunk comes the fingerprint of the frame, or, if it has
+    none, the header.
 
     Args:
         store: Any that can be read.
@@ -69,7 +70,6 @@ class StoredHome(Home):
             raise ReadOnlyError("the frame cannot be written here", store=store, op="set", key=key)
         self.store, self.key, self.writable, self.start = store, key, writable, start
         self.latency, self.request_cost, self.clock = store.latency, store.request_cost, store.clock
-        self._steady = True
         self.refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -92,8 +92,14 @@ class StoredHome(Home):
 
     def refresh(self) -> None:
         """Read header, index and trailer again."""
-        far = self.store.latency >= Latency.NETWORK
-        self._snapshot = self._snapshot_of(load_frame(self._ranges, far=far, offset=self.start))
+        far, states = self.store.latency >= Latency.NETWORK, States()
+        try:
+            with states.listening():
+                frame = load_frame(self._ranges, far=far, offset=self.start)
+        except ChangedError:
+            self.refresh()
+        else:
+            self._snapshot = self._snapshot_of(frame, states)
 
     def _ranges(self, ranges: Sequence[ByteRange]) -> list[Value]:
         values = self.store.get_partial_values([(self.key, *each) for each in ranges])
@@ -104,23 +110,29 @@ class StoredHome(Home):
             )
         return found
 
-    def _snapshot_of(self, frame: Frame) -> _StoredSnapshot:
+    def _snapshot_of(self, frame: Frame, states: States) -> _StoredSnapshot:
         def ranges(asked: Sequence[ByteRange]) -> list[Value]:
+            # One call is answered from one state of the value. That it is this one says the store,
+            # or else the mark.
+            marks = [] if states else [frame.mark]
+            places = [(self.start + start, length) for start, length in (*marks, *asked)]
             try:
-                values = self._ranges([(self.start + start, length) for start, length in asked])
+                with states.listening():
+                    values = self._ranges(places)
             except KeyNotFoundError as error:  # which would be taken for a chunk that is not stored
                 text = f"{self.key!r}: the frame was there, and is gone"
                 raise StoreError(text, store=self.store, op="get", key=self.key) from error
-            # The value is replaced between two moments, at the first of which this is not steady
-            # any more, and at the second of which there is another snapshot.
-            if not self._steady or self._snapshot is not made:
-                raise ConflictError(
-                    "the frame was changed while it was read", store=self.store, key=self.key
-                )
-            return values
+            except ChangedError:
+                raise self._conflict() from None
+            if marks and not frame.has_mark(values[0]):
+                raise self._conflict()
+            return values[len(marks) :]
 
-        made = _StoredSnapshot(frame, ranges)
-        return made
+        return _StoredSnapshot(frame, ranges)
+
+    def _conflict(self) -> ConflictError:
+        text = f"{self.key!r}: the frame has changed"
+        return ConflictError(text, store=self.store, op="get", key=self.key)
 
     @contextmanager
     def change(self) -> Iterator[Change]:
@@ -154,21 +166,14 @@ class StoredHome(Home):
             spans = (resolve_range(*each, len(view)) for each in asked)
             return [view[first:last] for first, last in spans]
 
-        made = self._snapshot_of(load_frame(ranges))  # what we would not read, we do not write
-        self._steady = False
-        try:
-            if isinstance(self.store, ConditionalStore):
-                self.store.compare_and_set(self.key, value, version)
-            elif isinstance(self.store, WritableStore):
-                self.store.set(self.key, value)
-        except BaseException:
-            with suppress(StorekitError):  # whether it was written nobody knows
-                self.refresh()
-            raise
-        else:
-            self._snapshot = made
-        finally:
-            self._steady = True
+        made = self._snapshot_of(
+            load_frame(ranges), States()
+        )  # what we would not read, we do not write
+        if isinstance(self.store, ConditionalStore):
+            self.store.compare_and_set(self.key, value, version)
+        elif isinstance(self.store, WritableStore):
+            self.store.set(self.key, value)
+        self._snapshot = made
         return made
 
 

@@ -3,9 +3,10 @@ The trailer of a frame: metalayers of variable size, and a fingerprint.
 
 A msgpack array: version, metalayers (like those of the header, but each compressed as a chunk),
 the size of the trailer, and a fingerprint of 16 bytes. blosc2 leaves the fingerprint empty, and
-empties it whenever it writes to the frame. storekit puts there a mark, how many bytes among the
-chunks are not used any more, and a CRC32C of this and of what is not covered by the checksums of
-chunks: the fixed fields of the header, the metalayer with the shapes, the index, and the trailer.
+empties it whenever it writes to the frame. storekit puts there a mark, a number (of the bytes among
+the chunks that are not used any more, and of changes), and a CRC32C of this and of what is not
+covered by the checksums of chunks: the fixed fields of the header, the metalayer with the shapes,
+the index, and the trailer.
 
 Source: C-Blosc2, README_CFRAME_FORMAT.rst.
 """
@@ -241,7 +242,7 @@ def tail_size(data: Value, header: FrameHeader) -> int:
 
 
 def seal_fingerprint(
-    header: Value, meta: bytes, index: Value, trailer: Value, dead: int = 0
+    header: Value, meta: bytes, index: Value, trailer: Value, note: int = 0
 ) -> bytes:
     """
     The fingerprint of a frame.
@@ -255,12 +256,12 @@ def seal_fingerprint(
 
         trailer: The trailer, with any fingerprint.
 
-        dead: How many bytes among the chunks are not used.
+        note: Any number of 64 bits.
     """
-    crc = google_crc32c.value(dead.to_bytes(8, "big"))
+    crc = google_crc32c.value(note.to_bytes(8, "big"))
     for part in (header[:MIN_HEADER], meta, index, trailer[:-FINGERPRINT]):
         crc = google_crc32c.extend(crc, np.frombuffer(part, np.uint8))
-    return _SEAL.pack(_SEAL_NAME, dead, crc)
+    return _SEAL.pack(_SEAL_NAME, note, crc)
 
 
 def check_fingerprint(header: Value, meta: bytes, index: Value, trailer: Value) -> int | None:
@@ -286,10 +287,10 @@ def check_fingerprint(header: Value, meta: bytes, index: Value, trailer: Value) 
     found = bytes(trailer[-FINGERPRINT:])
     if found == _UNSEALED or any(header[_THREADS]):
         return None
-    _, dead, _ = _SEAL.unpack(found)
-    if found != seal_fingerprint(header, meta, index, trailer, dead):
+    _, note, _ = _SEAL.unpack(found)
+    if found != seal_fingerprint(header, meta, index, trailer, note):
         raise ChecksumError("the frame does not match its fingerprint")
-    return int(dead)
+    return int(note)
 
 
 def _compress(name: str, content: bytes) -> bytes:

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
+from storekit.codecs.bound import Bound
 from storekit.codecs.coder import ChunkCoder
 from storekit.errors import CodecError, KeyNotFoundError
 from storekit.nodes.chunkwrite import ChunkWriter
@@ -25,7 +26,8 @@ from storekit.selection.part import Part, part_shape, put, view
 from storekit.selection.plan import PARTIAL, GridPlan
 from storekit.stopping import unless_stopped
 from storekit.stores.base import Latency, ReadableStore
-from storekit.typing import AnyArray, ByteRange, Shape, Value
+from storekit.stores.states import ChangedError
+from storekit.typing import AnyArray, ByteRange, Fetch, Shape, Value
 
 __all__ = ["ChunkIO", "Step"]
 
@@ -55,6 +57,9 @@ chunks that limits the requests, though not to fewer than `_FEWEST`.
 """
 
 _FEWEST = 4
+
+_TRIES = 5
+"""How often a part is read by ranges of a value that others replace meanwhile."""
 
 _MIN_SAVED = {Latency.MEMORY: inf, Latency.DISK: 1 << 17}
 """
@@ -240,11 +245,23 @@ class ChunkIO:
             return found
 
         if isinstance(where, tuple):
-            self._coder.read_part(fetch, view(work, where), part)
+            out = view(work, where)
         else:
-            values = np.empty(part_shape(part), self._spec.dtype)
-            self._coder.read_part(fetch, values, part)
-            put(work, where, values)
+            out = np.empty(part_shape(part), self._spec.dtype)
+        for _ in range(_TRIES):
+            try:
+                self._coder.read_part(self._bound(fetch), out, part)
+                break
+            except ChangedError:
+                continue
+        else:  # a value that is written over and over
+            self._coder.decode_into(fetch([(0, None)])[0], out, part)
+        if not isinstance(where, tuple):
+            put(work, where, out)
+
+    def _bound(self, fetch: Fetch) -> Fetch:
+        """The same, bound to one state of the value."""
+        return Bound(fetch)
 
 
 def _label(_: int, index: int) -> str:

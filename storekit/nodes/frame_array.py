@@ -33,6 +33,9 @@ __all__ = ["FrameArray"]
 
 T = TypeVar("T")
 
+_TRIES = 5
+"""How often a frame is read that others replace meanwhile."""
+
 _Settings: TypeAlias = tuple[ChunkSpec, Shape, CParams, bool]
 
 
@@ -166,13 +169,15 @@ class FrameArray(FrameParts):
         return self._io_for(selection).is_brief(selection)
 
     def _settled(self, read: Callable[[], T]) -> T:
-        """Read; once more if the frame was replaced meanwhile, then while nobody does that."""
-        try:
-            return read()
-        except ConflictError:
-            with value_lock(self._state.chunks, "frame"):
-                self._now()
+        """Read; again if the frame was replaced meanwhile, then while no thread of ours does it."""
+        for _ in range(_TRIES):
+            try:
                 return read()
+            except ConflictError:
+                with value_lock(self._state.chunks, "frame"):
+                    self.refresh()
+        with value_lock(self._state.chunks, "frame"):
+            return read()
 
     def _io_for(self, selection: Selection) -> ChunkIO:
         state = self._state

@@ -11,7 +11,7 @@ from storekit.nodes.chunkio import ChunkIO, Step
 from storekit.selection.parse import Selection
 from storekit.stores.base import Latency
 from storekit.stores.coalesce import coalesce, side_by_side
-from storekit.typing import AnyArray, Value
+from storekit.typing import AnyArray, Fetch, Value
 
 __all__ = ["FrameIO"]
 
@@ -34,6 +34,10 @@ class FrameIO(ChunkIO):
         groups = self._groups(self._plan(selection))
         largest = max(map(len, groups), default=0)
         self._run(groups, partial(self._read_groups, work), largest * self._spec.nbytes)
+
+    def _bound(self, fetch: Fetch) -> Fetch:
+        """As it is: all that is read is of one snapshot of the frame."""
+        return fetch
 
     def _groups(self, plan: Iterable[Step]) -> list[list[Step]]:
         """The steps of a plan, those together that are read at once."""

@@ -50,9 +50,9 @@ def read_ranges(
     ranges: Sequence[ByteRange],
     gap: int,
     fetch: Callable[[Sequence[Request], bool], list[Piece]],
-) -> list[Value]:
+) -> tuple[list[Value], object]:
     """
-    The bytes of each range, in the order given.
+    The bytes of each range, in the order given; and the tag of the version that they are of.
 
     Args:
         ranges: As start and length; they need not lie within the object.
@@ -75,7 +75,7 @@ def read_ranges(
         pieces += fetch(missing, True)
     if any(piece.size != size or piece.tag != tag for piece in pieces):
         raise ChangedError
-    return [_cut(span, pieces) for span in spans]
+    return [_cut(span, pieces) for span in spans], tag
 
 
 def _requests(ranges: Sequence[ByteRange], gap: int) -> list[Request]:

@@ -19,6 +19,7 @@ from storekit.stores._object_ranges import (
     read_ranges,
 )
 from storekit.stores.base import Latency
+from storekit.stores.states import say_state
 from storekit.typing import ByteRange, Value
 
 __all__ = ["CLOUDS", "STAMP", "ObjectReads", "version_of"]
@@ -128,11 +129,13 @@ class ObjectReads(CapableStore):
 
         for _ in range(_TRIES):
             try:
-                return read_ranges(ranges, gap, fetch)
+                values, tag = read_ranges(ranges, gap, fetch)
             except ChangedError:
                 continue
             except NoRangesError:
                 break
+            say_state((self.identity, key), tag)
+            return values
         return super()._get_ranges(key, ranges)
 
     def _piece(self, key: str, request: Request, strict: bool) -> Piece:

@@ -35,6 +35,7 @@ from storekit.stores._tree import Tree
 from storekit.stores._words import in_one_word, write_word
 from storekit.stores.base import ConditionalStore, Latency, ListableStore
 from storekit.stores.coalesce import read_spans
+from storekit.stores.states import say_state
 from storekit.typing import ByteRange, Value
 
 __all__ = ["LocalStore"]
@@ -137,7 +138,9 @@ class LocalStore(ConditionalStore, ListableStore):
         try:
             fd = self._tree.open_file(key)
             try:
-                size = self._check(os.fstat(fd)).st_size
+                status = self._check(os.fstat(fd))
+                say_state((self.identity, key), (status.st_ino, status.st_mtime_ns))
+                size = status.st_size
                 spans = [resolve_range(start, length, size) for start, length in ranges]
                 return read_spans(spans, _GAP, lambda first, last: pread(fd, first, last))
             finally:

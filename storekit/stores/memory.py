@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, NoReturn
 
 from storekit.errors import ConflictError, KeyConflictError, KeyNotFoundError
+from storekit.keys import resolve_range
 from storekit.stores._forklock import fork_lock
 from storekit.stores.base import ConditionalStore, Latency, ListableStore
-from storekit.typing import BytesLike, Value
+from storekit.stores.states import say_state
+from storekit.typing import ByteRange, BytesLike, Value
 
 __all__ = ["MemoryStore"]
 
@@ -69,6 +71,13 @@ class MemoryStore(ConditionalStore, ListableStore):
 
     def _get(self, key: str) -> bytes:
         return self._entry(key, "get")[0]
+
+    def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
+        entry, version = self._entry(key, "get_partial_values")
+        say_state((self.identity, key), version)
+        value = memoryview(entry)
+        spans = (resolve_range(start, length, len(value)) for start, length in ranges)
+        return [value[first:last] for first, last in spans]
 
     def _getsize(self, key: str) -> int:
         return len(self._entry(key, "getsize")[0])

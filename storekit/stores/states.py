@@ -1,0 +1,78 @@
+"""
+The states of values: so that what is read of one value by several calls is of one state of it.
+
+Some stores know the state of what they have just read: an ETag, an inode. They say so here, and
+whoever reads one value by several calls listens. Wrappers need not know of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["ChangedError", "States", "say_state"]
+
+
+class ChangedError(Exception):
+    """A value was replaced between two readings."""
+
+
+class States:
+    """
+    The states in which values were read.
+
+    Threads: not safe.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Hashable] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any is known."""
+        return bool(self._known)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """
+        A context in which stores say what the states are.
+
+        Raises:
+            ChangedError: If one is another than before.
+        """
+        before = _listener.set(self)
+        try:
+            yield
+        finally:
+            _listener.reset(before)
+
+    def hear(self, place: Hashable, state: Hashable) -> None:
+        """
+        Learn the state of the value at a place.
+
+        Raises:
+            ChangedError: If it is another than before.
+        """
+        if self._known.setdefault(place, state) != state:
+            raise ChangedError
+
+
+# Of the context, not of the thread: `TimeoutStore` hands it on to a thread of its own.
+_listener: ContextVar[States | None] = ContextVar("storekit.states", default=None)
+
+
+def say_state(place: Hashable, state: Hashable) -> None:
+    """
+    Say in which state a value was read; by a store, in the thread that was asked for it.
+
+    Args:
+        place: What names the value, in this process.
+
+        state: Whatever is another one after the value was replaced.
+
+    Raises:
+        ChangedError: If somebody listens, and it is another than before.
+    """
+    listener = _listener.get()
+    if listener is not None:
+        listener.hear(place, state)
