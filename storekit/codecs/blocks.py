@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from storekit.codecs.coder import ChunkCoder
+from storekit.codecs.coder import ChunkCoder, cells_around
 from storekit.codecs.scratch import borrow, give_back
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
@@ -64,6 +64,11 @@ class BlockCoder(ChunkCoder):
         Args:
             data: The chunk, or at least the first `_head_size` bytes of it.
         """
+
+    def reach(self, spans: Sequence[int]) -> int:
+        """Of the blocks around."""
+        grid = self._grid
+        return cells_around(spans, grid.blocks, grid.counts) * grid.blocksize
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """Read the head of a chunk, then the blocks that a part needs."""

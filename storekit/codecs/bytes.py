@@ -7,7 +7,7 @@ fields of a struct are each stored in that byte order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, Literal, Self
@@ -21,7 +21,7 @@ from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
 from storekit.selection.box import bounding_box, box_shape, inside
 from storekit.selection.part import Box, Part, Points, take
-from storekit.typing import JSON, AnyArray, DType, Fetch, Value
+from storekit.typing import JSON, AnyArray, DType, Fetch, Shape, Value
 
 __all__ = ["BytesCodec"]
 
@@ -125,19 +125,22 @@ class _BytesCoder(ChunkCoder):
         chunk: AnyArray = np.ndarray(self.spec.shape, self._stored, data)
         out[...] = self._native(chunk if part is None else take(chunk, part))
 
+    def reach(self, spans: Sequence[int]) -> int:
+        runs = sum((n - 1) * s for n, s in zip(spans, self._strides, strict=True))
+        return runs + self._stored.itemsize
+
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         if isinstance(part, Points) and not part.rest and len(part.coords[0]) <= MAX_RUNS:
             self._read_points(fetch, out, part)
             return
-        box = bounding_box(part)
-        if box is None:
+        if isinstance(part, tuple):
+            if out.size:
+                self._read_box(fetch, out, part)
             return
-        around = out
-        whole = part if isinstance(part, tuple) else None
-        if whole is None or any(axis.step not in (None, 1) for axis in whole):
+        box = bounding_box(part)
+        if box is not None:
             around = np.empty(box_shape(box), self.spec.dtype)
-        self._read_box(fetch, around, box)
-        if around is not out:
+            self._read_box(fetch, around, box)
             out[...] = take(around, inside(part, box))
 
     def _read_points(self, fetch: Fetch, out: AnyArray, part: Points) -> None:
@@ -163,13 +166,13 @@ class _BytesCoder(ChunkCoder):
         out[order] = self._native(picked.view(self._stored)[:, 0])
 
     def _read_box(self, fetch: Fetch, out: AnyArray, box: Box) -> None:
-        """Read a box of step 1 as runs of bytes, each of which covers the axes from `split` on."""
-        strides = self._strides
-        lengths = box_shape(box)
-        split = self._split(lengths)
+        """Read a box as runs of bytes, each of which covers the axes from `split` on."""
+        strides = [s * (axis.step or 1) for axis, s in zip(box, self._strides, strict=True)]
+        lengths = out.shape
+        split = self._split(lengths, strides)
         tail = sum((n - 1) * s for n, s in zip(lengths[split:], strides[split:], strict=True))
         tail += self._stored.itemsize
-        base = sum(axis.start * s for axis, s in zip(box, strides, strict=True))
+        base = sum(axis.start * s for axis, s in zip(box, self._strides, strict=True))
         heads = list(product(*(range(n) for n in lengths[:split])))
         ranges: list[tuple[int, int | None]] = [
             (base + sum(i * s for i, s in zip(head, strides, strict=False)), tail) for head in heads
@@ -179,9 +182,9 @@ class _BytesCoder(ChunkCoder):
             place: Any = (*head, ...)  # the ellipsis keeps a 0-d array an array
             out[place] = self._native(run)
 
-    def _split(self, lengths: tuple[int, ...]) -> int:
+    def _split(self, lengths: Shape, strides: Sequence[int]) -> int:
         """The first axis that a run covers: runs must be neither too many nor too close."""
-        strides, span = self._strides, self._stored.itemsize
+        span = self._stored.itemsize
         for split in range(len(lengths), 0, -1):
             length, stride = lengths[split - 1], strides[split - 1]
             if length > 1 and stride - span > GAP and prod(lengths[:split]) <= MAX_RUNS:

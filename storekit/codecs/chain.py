@@ -62,6 +62,10 @@ class Guarded(ChunkCoder):
             self._check_text(chunk)
         return chunk
 
+    def reach(self, spans: Sequence[int]) -> int:
+        """As the inner coder."""
+        return self.inner.reach(spans)
+
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """As the inner coder; what the store raises, of whatever kind, is left alone."""
         watched = _Watched(fetch)

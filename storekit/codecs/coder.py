@@ -7,6 +7,8 @@ Everything constant is resolved in a coder; only coders run per chunk.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,9 @@ from storekit.codecs.spec import ChunkSpec
 from storekit.errors import UnsupportedError
 from storekit.selection.part import Part, part_shape, put
 from storekit.selection.plan import WHOLE
-from storekit.typing import AnyArray, Fetch, Value
+from storekit.typing import AnyArray, Fetch, Shape, Value
 
-__all__ = ["GIL_HELD", "ChunkCoder", "joint_rate"]
+__all__ = ["GIL_HELD", "ChunkCoder", "cells_around", "joint_rate"]
 
 GIL_HELD = 1 << 62
 """The rate of what holds the GIL: no other thread could work meanwhile."""
@@ -105,6 +107,16 @@ class ChunkCoder(ABC):
         """
         raise UnsupportedError(f"{type(self).__name__} does not read by ranges")
 
+    def reach(self, spans: Sequence[int]) -> int:
+        """
+        How many bytes, about, are held to decode a part that is read by ranges: decoded bytes of
+        all that lies around it and cannot be left out.
+
+        Args:
+            spans: How many elements lie between the first and the last along each axis.
+        """
+        return self.spec.nbytes
+
     def update(self, data: Value | None, part: Part, values: AnyArray) -> Value | None:
         """
         The bytes of a chunk of which a part is written over.
@@ -155,6 +167,21 @@ class ChunkCoder(ABC):
             values = np.empty(part_shape(part), self.spec.dtype)
             self.decode_into(data, values, part)
             put(work, where, values)
+
+
+def cells_around(spans: Sequence[int], cells: Shape, counts: Shape) -> int:
+    """
+    How many cells of a grid a box may touch.
+
+    Args:
+        spans: Its lengths.
+
+        cells: Those of a cell.
+
+        counts: How many cells there are along each axis.
+    """
+    axes = zip(spans, cells, counts, strict=True)
+    return prod(min(count, (n - 1) // cell + 2) for n, cell, count in axes)
 
 
 def joint_rate(*rates: int) -> int:

@@ -20,7 +20,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from storekit.codecs.bound import Bound
-from storekit.codecs.coder import ChunkCoder
+from storekit.codecs.coder import ChunkCoder, cells_around
 from storekit.codecs.growing import EMPTY, GrowingShard
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CodecError, MetadataError
@@ -120,6 +120,11 @@ class ShardCoder(ChunkCoder):
         end = len(shard) if self._at_start else len(shard) - self._index_size
         stored = self._stored(index, self._all if part is None else part, out, end)
         self._decode([(shard[start : start + size], step) for step, start, size in stored], out)
+
+    def reach(self, spans: Sequence[int]) -> int:
+        """Of the inner chunks around."""
+        inner = self._inner.spec
+        return cells_around(spans, inner.shape, self._index.spec.shape[:-1]) * inner.nbytes
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """Read the index of a shard, then all inner chunks that a part needs, at once."""

@@ -157,7 +157,26 @@ class ChunkIO:
         plan = self._plan(selection)
         size = self._decoded(plan)
         threads = threads_pay(size / self._coder.rate)
-        self._run(plan, partial(self._read_steps, work), size, threads=threads)
+        held = self._held(selection, plan) if self._store.latency >= Latency.NETWORK else size
+        self._run(plan, partial(self._read_steps, work), size, held=held, threads=threads)
+
+    def _held(self, selection: Selection, plan: Sized) -> int:
+        """How many bytes are held for each chunk that is read, about."""
+        if not self._coder.ranges or not (count := len(plan)):
+            return self._spec.nbytes
+        spans, points = [], 1
+        for i, (axis, chunk) in enumerate(zip(selection.axes, self._spec.shape, strict=True)):
+            if i in selection.points:
+                points = -(-len(axis) // count)
+                spans.append(1)
+            else:
+                first, last = axis[0], axis[-1]
+                if isinstance(axis, np.ndarray):
+                    first, last = axis.min(), axis.max()
+                spans.append(min(int(last) - int(first) + 1, chunk))
+        # What lies between two ranges that are near to each other is read, too.
+        least = int(self._store.request_cost)
+        return min(points * max(self._coder.reach(spans), least), self._spec.nbytes)
 
     def _decoded(self, plan: GridPlan[str, str]) -> int:
         """How many bytes are decoded, about, for each chunk of a plan that is read."""
@@ -181,6 +200,7 @@ class ChunkIO:
         work: Callable[[Iterable[T]], None],
         size: int,
         *,
+        held: int | None = None,
         threads: bool = True,
     ) -> None:
         """
@@ -193,12 +213,14 @@ class ChunkIO:
 
             size: Bytes that are decoded or encoded for each item of the plan.
 
+            held: Bytes that are held for it; `size` if None.
+
             threads: Whether threads pay for chunks like these, if there is enough to do.
         """
         store, count = self._store, len(plan)
         if store.latency >= Latency.NETWORK:
             most = store.concurrency
-            workers, batch = min(most, count, max(_IN_FLIGHT // max(size, 1), _FEWEST)), 1
+            workers, batch = min(most, count, max(_IN_FLIGHT // max(held or size, 1), _FEWEST)), 1
         elif not threads or self._is_brief(plan, size):
             work(unless_stopped(plan))
             return

@@ -615,3 +615,27 @@ def test_every_inner_chunk_has_its_place_in_the_index() -> None:
         assert data is not None
         index = np.frombuffer(data, "<u8", 48).reshape(24, 2)
         assert np.flatnonzero(index[:, 1] == 2).tolist() == [number]
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_what_a_part_may_hold_is_known_before(data: st.DataObject) -> None:
+    """No more bytes of inner chunks, or of elements, are read than is said from the box around."""
+    shape = (40, 30)
+    chunk = numbered(shape, "i4")
+    part = tuple(
+        slice(first, data.draw(st.integers(first + 1, n)), data.draw(st.integers(1, n)))
+        for n in shape
+        for first in [data.draw(st.integers(0, n - 1))]
+    )
+    spans = [range(a.start, a.stop, a.step)[-1] - a.start + 1 for a in part]
+    for codec in (ShardingCodec((8, 10), [LITTLE]), LITTLE):
+        coder = bind(codec, spec_of(shape, "i4"))
+        value = Value(coder.encode(chunk))
+        out = np.zeros([len(range(a.start, a.stop, a.step)) for a in part], "i4")
+        coder.read_part(value, out, part)
+        assert (out == chunk[part]).all()
+        read = sum(
+            length for call in value.asked for start, length in call if length and start >= 0
+        )
+        assert read <= coder.reach(spans) <= 2 * chunk.nbytes

@@ -197,3 +197,14 @@ def test_large_chunks_are_fewer_at_once(chunks: int, most: int) -> None:
     with patch.object(chunkio, "_IN_FLIGHT", chunks * 1024):
         assert array[...].all()
     assert clock.now() - begin == 32 / most
+
+
+def test_far_steps_read_only_what_they_meet() -> None:
+    """A step of many bytes is as many ranges as elements, not all that lies between them."""
+    asked: list[Any] = []
+    store = HookedStore(MemoryStore(), lambda call: asked.append(call.ranges))
+    array = make(store, data=np.arange(1 << 18, dtype="i4"), shape=None, chunks=1 << 18, dtype=None)
+    with patch.object(chunkio, "_MIN_SAVED", dict.fromkeys(Latency, 1)):
+        asked.clear()
+        assert array[5 :: 1 << 17].tolist() == [5, 5 + (1 << 17)]
+    assert asked == [((20, 4), (20 + (1 << 19), 4))]
