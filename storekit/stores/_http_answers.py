@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +18,12 @@ from storekit.errors import (
     ServerError,
     StoreError,
     TimeoutError,
-    UnsupportedError,
 )
 
-__all__ = ["Place", "content_range", "decoded", "failure", "strong_etag"]
+__all__ = ["Place", "content_range", "failure", "strong_etag"]
 
-_CONTENT_RANGE = re.compile(r"bytes (?:([0-9]+)-([0-9]+)|\*)/([0-9]+|\*)\s*\Z", re.ASCII)
+_NUMBER = "([0-9]{1,18})"
+_CONTENT_RANGE = re.compile(rf"bytes (?:{_NUMBER}-{_NUMBER}|\*)/(?:{_NUMBER}|\*)\s*\Z", re.ASCII)
 _LASTING = (501, 505, 510, 511)
 
 
@@ -44,6 +43,8 @@ class Place:
 def failure(place: Place, status: int, headers: Mapping[str, str], now_ns: int) -> StoreError:
     """The error for a status that is no success. Only 404 and 410 are absence."""
     text = f"the server answered {status}{_phrase(status)}"
+    if status == 202:
+        return place.error(StoreError, f"{text}: it may be done later, or never")
     if status in (404, 410):
         return place.error(KeyNotFoundError, f"no such key: {text}")
     if status in (401, 403, 407):
@@ -79,7 +80,7 @@ def _retry_after(headers: Mapping[str, str], now_ns: int) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
         now = parsedate_to_datetime(headers["date"]) if "date" in headers else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     now = now or datetime.fromtimestamp(now_ns / 1e9, UTC)
     if moment.tzinfo is None or now.tzinfo is None:
@@ -96,7 +97,7 @@ def content_range(text: str | None) -> tuple[int, int, int | None] | None:
     if not found:
         return None
     first, last, size = found.groups()
-    total = None if size == "*" else int(size)
+    total = None if size is None else int(size)
     if first is None:
         return None if total is None else (0, 0, total)
     return int(first), int(last) + 1, total
@@ -106,36 +107,3 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
     """The ETag, if two values with it are the same byte by byte."""
     etag = headers.get("etag", "").strip()
     return etag if len(etag) > 1 and etag[0] == etag[-1] == '"' else None
-
-
-def decoded(place: Place, body: bytes, encoding: str) -> bytes:
-    """
-    The value, of a body that the server encoded though it was not asked to.
-
-    Raises:
-        ServerError: If the body is broken, or ends too early.
-
-        UnsupportedError: If the encoding is not known.
-    """
-    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
-        if name in ("gzip", "x-gzip"):
-            body = _inflated(place, body, 31)
-        elif name == "deflate":  # zlib's format by the RFC; some servers send it bare
-            body = _inflated(place, body, 15 if body[:1] and body[0] & 15 == 8 else -15)
-        elif name not in ("", "identity"):
-            raise place.error(UnsupportedError, f"the server insists on the encoding {name[:40]!r}")
-    return body
-
-
-def _inflated(place: Place, body: bytes, bits: int) -> bytes:
-    parts: list[bytes] = []
-    while body or not parts:
-        stream = zlib.decompressobj(bits)
-        try:
-            parts.append(stream.decompress(body))
-        except zlib.error as error:
-            raise place.error(ServerError, f"the body cannot be inflated: {error}") from None
-        if not stream.eof:
-            raise place.error(ServerError, "the body ends too early to be inflated")
-        body = stream.unused_data
-    return b"".join(parts)

@@ -100,5 +100,12 @@ def authorization(
         return lambda request: fixed
     if callable(auth):
         sign: Callable[[HTTPRequest], Mapping[str, str]] = auth
-        return lambda request: checked_headers(sign(request))
+        return lambda request: checked_headers(_signed(sign(request)))
     raise TypeError(f"auth must be a pair, a token or a function, found {type(auth).__name__}")
+
+
+def _signed(headers: object) -> Mapping[str, str]:
+    if not isinstance(headers, Mapping):
+        text = "auth must return a mapping of headers to add"
+        raise TypeError(f"{text}, found {type(headers).__name__}")
+    return headers

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import (
     HTTPError,
     NewConnectionError,
@@ -24,13 +23,17 @@ from urllib3.exceptions import (
 
 from storekit.clock import Clock
 from storekit.errors import (
+    ConflictError,
     ConnectionLostError,
+    KeyNotFoundError,
+    ServerError,
     StoreError,
     TimeoutError,
 )
 from storekit.stopping import on_stop
 from storekit.stores._http_answers import Place
 from storekit.stores._http_auth import HTTPRequest
+from storekit.stores._http_connection import OURS, BadAnswer, Ours, PlainPool, TLSPool
 from storekit.stores._http_gate import Gate
 from storekit.stores._http_line import Line
 from storekit.stores._http_reply import Reply
@@ -43,45 +46,6 @@ T = TypeVar("T")
 
 _REDIRECTS = 5
 _FOLLOWED = (301, 302, 303, 307, 308)
-_QUERY, _LINE = "storekit-query", "storekit-line"
-
-
-class _TakesMore:
-    """
-    A connection that takes the query of a URL, and a line, by headers of ours.
-
-    urllib3 logs the path of every request. The query may be a signature, and is added behind it.
-    """
-
-    line: Line | None = None
-    """Of the last request."""
-
-    def request(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
-    ) -> None:
-        """Send a request, with its query."""
-        headers = dict(headers or {})
-        query, self.line = headers.pop(_QUERY, None), headers.pop(_LINE, None)
-        url = url if query is None else f"{url}?{query}"
-        super().request(method, url, body=body, headers=headers, **more)  # type: ignore[misc]
-        if self.line is not None:
-            self.line.reach(self)
-
-
-class _PlainConnection(_TakesMore, HTTPConnection):
-    pass
-
-
-class _TLSConnection(_TakesMore, HTTPSConnection):
-    pass
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TLSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
 
 
 class Client:
@@ -141,10 +105,15 @@ class Client:
         A redirect from a path to the same with a slash is not followed: what is there is a
         directory, and its index is not the value of a key.
 
+        The connection is kept for another request if the answer was accepted, or is that a key is
+        absent or a condition not met. Who has said something else may go on to say it.
+
         Raises:
             TimeoutError: If nothing came for too long.
 
             ConnectionLostError: If the connection broke, or there is none.
+
+            ServerError: If the answer is no HTTP.
 
             StoreError: If redirects lead nowhere, or the server is not who it should be.
 
@@ -160,10 +129,10 @@ class Client:
                 if target is None:
                     try:
                         yield reply
-                    except StoreError:
+                    except (KeyNotFoundError, ConflictError):
                         reply.give_back()
                         raise
-                    except BaseException:  # broken, or interrupted: the rest may never come
+                    except BaseException:  # broken, interrupted, or not to be trusted any more
                         raw.close()
                         raise
                     reply.give_back()
@@ -197,9 +166,7 @@ class Client:
             sent.update(self._headers)
             url = f"{origin}{path}" + (f"?{query}" if query is not None else "")
             sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
-        if query is not None:
-            sent[_QUERY] = query
-        sent[_LINE] = line
+        sent[OURS] = Ours(query, line, self._timeout[1])
         self._connect()
         if origin == self.root.origin:
             pool = self._pool
@@ -228,7 +195,7 @@ class Client:
             timeout=urllib3.Timeout(connect=connect, read=read),
             ssl_context=self._tls,
         )
-        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+        manager.pool_classes_by_scheme = {"http": PlainPool, "https": TLSPool}
         self._gate, self._manager = Gate(self._connections), manager
         self._pool = manager.connection_from_url(str(self.root.origin))
         self._process = process
@@ -253,6 +220,9 @@ class Client:
         except (SSLError, ssl.SSLError) as error:
             raise _untrusted(place, origin, error) from error
         except (HTTPError, HTTPException, OSError) as error:
+            if isinstance(error.args[-1] if error.args else None, BadAnswer):
+                text = f"{origin} answers with what is no HTTP: {error.args[-1]}"
+                raise place.error(ServerError, text) from error
             if isinstance(error.__context__, builtins.TimeoutError):  # while it was sent
                 raise place.error(TimeoutError, f"{origin} takes nothing in time") from error
             text = f"the connection to {origin} broke: {_reason(error)}"

@@ -17,17 +17,23 @@ from urllib.parse import unquote, urljoin, urlsplit
 from storekit.errors import InvalidKeyError
 from storekit.keys import check_key
 
-__all__ = ["names_in"]
+__all__ = ["BrokenIndexError", "names_in"]
 
 _INDEX = re.compile(r"\s*(index of|directory listing)\b", re.IGNORECASE)
 _PARENT = ("..", "../", "./..", "./../")
+_AROUND = ("html", "pre", "table", "ul")  # what servers put a list into, and close behind it
+
+
+class BrokenIndexError(ValueError):
+    """A page that is an index, and cannot be right or whole."""
 
 
 def names_in(page: bytes, kind: str, url: str) -> set[str] | None:
     """
     The names that a page lists, those of directories with a ``/`` behind.
 
-    Whatever is not directly in the directory, or could be no part of a key, is left out.
+    Whatever is not directly in the directory, or could be no part of a key, is left out. In JSON
+    there are no links to elsewhere, so there a name with a slash is an error.
 
     Args:
         page: What the server sent.
@@ -38,6 +44,9 @@ def names_in(page: bytes, kind: str, url: str) -> set[str] | None:
 
     Returns:
         None if the page is no index of a directory.
+
+    Raises:
+        BrokenIndexError: If the page ends too early, or has a name that cannot be.
     """
     if kind.partition(";")[0].strip().lower() == "application/json":
         names = _names_in_json(page)
@@ -58,9 +67,13 @@ def _names_in_json(page: bytes) -> list[str] | None:
         entries: Any = json.loads(page)
         if entries is None:  # Caddy, of an empty directory
             return []
-        return [_name_of(entry) for entry in entries] if isinstance(entries, list) else None
+        names = [_name_of(entry) for entry in entries] if isinstance(entries, list) else None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    for name in names or ():
+        if name in ("", "/") or "/" in name[:-1]:
+            raise BrokenIndexError(f"it has an entry of the name {name[:80]!r}")
+    return names
 
 
 def _name_of(entry: dict[str, Any]) -> str:
@@ -81,6 +94,8 @@ def _names_in_html(page: bytes, url: str) -> list[str] | None:
     base = urlsplit(url)
     if not reader.is_index(unquote(base.path)):
         return None
+    if reader.is_cut:
+        raise BrokenIndexError("it ends too early")
     return list(_names_of(reader.links, url))
 
 
@@ -107,23 +122,33 @@ class _Page(HTMLParser):
         self.links: list[str] = []
         self._names = {"title": "", "h1": ""}
         self._open = ""
+        self._around: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note links, and where names begin."""
+        """Note links, and where names and lists begin."""
         if tag in self._names:
             self._open = tag
+        if tag in _AROUND:
+            self._around.append(tag)
         if tag == "a":
             self.links += [value.strip() for name, value in attrs if name == "href" and value]
 
     def handle_endtag(self, tag: str) -> None:
-        """Note where names end."""
+        """Note where names and lists end."""
         if tag == self._open:
             self._open = ""
+        if tag in self._around:
+            self._around.remove(tag)
 
     def handle_data(self, data: str) -> None:
         """Note names."""
         if self._open:
             self._names[self._open] += data
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something is not closed that should be."""
+        return bool(self._around)
 
     def is_index(self, path: str) -> bool:
         """

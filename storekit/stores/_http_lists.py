@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from storekit.errors import InvalidKeyError, KeyNotFoundError, StoreError, UnsupportedError
+from storekit.errors import (
+    InvalidKeyError,
+    KeyNotFoundError,
+    ServerError,
+    StoreError,
+    UnsupportedError,
+)
 from storekit.keys import check_key
 from storekit.stores._http_answers import Place
-from storekit.stores._http_index import names_in
-from storekit.stores._http_reads import HTTPReads, value_of
+from storekit.stores._http_index import BrokenIndexError, names_in
+from storekit.stores._http_reads import HTTPReads
 from storekit.stores._http_reply import Reply
 from storekit.stores.base import ListableStore
 
@@ -69,11 +75,14 @@ class HTTPLists(HTTPReads, ListableStore):
         root = self._client.root
 
         def take(reply: Reply) -> set[str] | None:
-            page = value_of(place, reply) if reply.is_encoded else reply.read(_PAGE + 1)
+            page = reply.value(_PAGE + 1)
             if len(page) > _PAGE:
                 raise place.error(StoreError, f"the index is larger than {_PAGE} bytes")
             kind = reply.headers.get("content-type", "")
-            return names_in(page, kind, f"{root.origin}{reply.path}")
+            try:
+                return names_in(page, kind, f"{root.origin}{reply.path}")
+            except BrokenIndexError as error:
+                raise place.error(ServerError, f"the index cannot be right: {error}") from None
 
         try:
             names = self._ask(place, "GET", take, headers=_HEADERS, path=root.path_of(prefix))
@@ -82,7 +91,12 @@ class HTTPLists(HTTPReads, ListableStore):
         if names is None:
             text = "the server has a page here that is no index of a directory"
             raise place.error(UnsupportedError, text)
-        return [name for name in (prefix + name for name in names) if _is_name(name)]
+        found = [prefix + name for name in names]
+        valid = [name for name in found if _is_name(name)]
+        if any(name.endswith("/") for name in set(found).difference(valid)):
+            text = "directories are nested deeper than a key can be long, as in a circle"
+            raise place.error(StoreError, text)
+        return valid
 
 
 def _is_name(name: str) -> bool:

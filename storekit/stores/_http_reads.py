@@ -10,20 +10,21 @@ from storekit.draws import Draws
 from storekit.errors import (
     KeyNotFoundError,
     RateLimitedError,
-    ServerError,
     StoreError,
     TransportError,
 )
 from storekit.pool import run
-from storekit.stores._http_answers import Place, content_range, decoded, failure
+from storekit.stores._http_answers import Place, content_range, failure
+from storekit.stores._http_bodies import all_of, most_of, nothing_of, some_of
 from storekit.stores._http_client import Client
 from storekit.stores._http_parts import Part, Wanted, cut, same_value, wanted
 from storekit.stores._http_reply import Reply
 from storekit.stores.base import ReadableStore
 from storekit.stores.retries import RetryPolicy
+from storekit.stores.states import say_state
 from storekit.typing import ByteRange, Value
 
-__all__ = ["HTTPReads", "value_of"]
+__all__ = ["HTTPReads"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -149,11 +150,7 @@ class HTTPReads(ReadableStore):
         return self._whole(Place(self, "get", key)).data
 
     def _whole(self, place: Place) -> Part:
-        def take(reply: Reply) -> Part:
-            value = value_of(place, reply)
-            return Part(value, 0, len(value), _version(reply), whole=True)
-
-        return self._read(place, take)
+        return self._read(place, all_of)
 
     def _exists(self, key: str) -> bool:
         try:
@@ -218,6 +215,9 @@ class HTTPReads(ReadableStore):
         parts = self._parts(place, requests)
         if not same_value(parts):
             parts = [self._whole(place)]
+        etag = next((part.version[0] for part in parts if part.version), None)
+        if etag:
+            say_state((self.identity, key), etag)
         return cut(ranges, parts)
 
     def _parts(self, place: Place, requests: list[Wanted]) -> list[Part]:
@@ -233,69 +233,14 @@ class HTTPReads(ReadableStore):
         """The answer to one of several requests; to all of them if the server ignores ranges."""
 
         def take(reply: Reply) -> Part | None:
-            if reply.is_encoded:
-                return None if reply.status != 200 else _all(place, reply)
             if reply.status == 200:
-                return _most(place, reply, requests)
+                return most_of(reply, requests)
+            if reply.is_encoded:
+                return None
             if reply.status == 416:
-                return _nothing(reply, request)
+                return nothing_of(reply, request)
             self._answers_ranges = True
-            return _some(place, reply, request)
+            return some_of(place, reply, request)
 
         part = self._read(place, take, request.header, (200, 206, 416))
         return self._whole(place) if part is None else part
-
-
-def value_of(place: Place, reply: Reply) -> bytes:
-    body = reply.read()
-    return decoded(place, body, reply.headers["content-encoding"]) if reply.is_encoded else body
-
-
-def _version(reply: Reply) -> tuple[str | None, ...]:
-    return reply.headers.get("etag"), reply.headers.get("last-modified")
-
-
-def _all(place: Place, reply: Reply) -> Part:
-    value = value_of(place, reply)
-    return Part(value, 0, len(value), _version(reply), whole=True)
-
-
-def _most(place: Place, reply: Reply, requests: Sequence[Wanted]) -> Part:
-    """What all requests need, of an answer with the whole value; no more of it is read."""
-    size = reply.length
-    if size is None:
-        return _all(place, reply)
-    spans = [request.span(size) for request in requests]
-    first, last = min(first for first, _ in spans), max(last for _, last in spans)
-    reply.skip(first)
-    return Part(reply.read(last - first), first, size, _version(reply), whole=True)
-
-
-def _nothing(reply: Reply, request: Wanted) -> Part | None:
-    """The answer to a range in which the server says there is nothing; None if that is doubtful."""
-    found = content_range(reply.headers.get("content-range"))
-    if found is None or found[2] is None:
-        return None
-    first, last = request.span(found[2])
-    return None if first < last else Part(b"", first, found[2], ())
-
-
-def _some(place: Place, reply: Reply, request: Wanted) -> Part:
-    """
-    The part that was asked for.
-
-    Raises:
-        ServerError: If it is another one, or is not all that there is of it.
-    """
-    found = content_range(reply.headers.get("content-range"))
-    if found is not None:
-        first, last, size = found
-        if size is not None:
-            right = (first, last) == request.span(size)
-        else:
-            right = (first, last) == (request.first, request.last)
-        if right and reply.length in (None, last - first):
-            data = reply.read()
-            if len(data) == last - first:
-                return Part(data, first, size, _version(reply))
-    raise place.error(ServerError, "the server answered with other bytes than were asked for")

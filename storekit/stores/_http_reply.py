@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from http.client import HTTPException
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from storekit.errors import UnsupportedError
+from storekit.errors import ServerError, UnsupportedError
 from storekit.stores._http_answers import Place
+from storekit.stores._http_encoding import decoded
 
 __all__ = ["Reply"]
 
 _SMALL = 1 << 16  # bytes: what is left of an answer is read up to this, to keep the connection
 _PIECE = 1 << 20
+_ENCODED = 1 << 16  # and of an encoded one, for no more of it is inflated than needed
+_LARGE = 1 << 28  # bytes of memory that are taken on the server's word
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,18 @@ class Reply:
 
     @property
     def length(self) -> int | None:
-        """The bytes of the body, as the headers tell."""
+        """
+        The bytes of the body, as the headers tell; they do not if it comes in chunks.
+
+        Raises:
+            ServerError: If that cannot be.
+        """
         text = self.headers.get("content-length", "").strip()
-        return int(text) if text.isascii() and text.isdecimal() else None
+        if "transfer-encoding" in self.headers or not (text.isascii() and text.isdecimal()):
+            return None
+        if len(text) > _DIGITS:
+            raise self._place.error(ServerError, "the server sends more bytes than there can be")
+        return int(text)
 
     def read(self, limit: int | None = None) -> bytes:
         """
@@ -59,26 +73,52 @@ class Reply:
         Raises:
             ConnectionLostError: If it ends earlier than it should.
 
+            ServerError: If its length cannot be.
+
             UnsupportedError: If nobody could tell whether it does.
         """
-        coding = self.headers.get("transfer-encoding", "").strip().lower()
+        return b"".join(self._pieces(self._end() if limit is None else limit, _LARGE))
+
+    def value(self, limit: int | None = None) -> bytes:
+        """
+        The value in the body, which may be encoded, or its first bytes.
+
+        Raises:
+            StoreError: As `read` does, and as `decoded` does.
+        """
+        if not self.is_encoded:
+            return self.read(limit)
+        body = self._pieces(self._end(), _ENCODED)
+        made: list[bytes] = []
+        left = sys.maxsize if limit is None else limit
+        for piece in decoded(self._place, body, self.headers["content-encoding"]):
+            made.append(piece[:left])
+            left -= len(made[-1])
+            if not left:
+                break
+        return b"".join(made)
+
+    def _end(self) -> int:
+        """The bytes of the body; of one in chunks, beyond all that can come."""
+        # As it stands, since spaces around it are lost on nobody but `http.client`.
+        coding = self.headers.get("transfer-encoding", "").lower()
         if coding not in ("", "chunked"):
             text = f"the server sends with the transfer encoding {coding[:40]!r}"
             raise self._place.error(UnsupportedError, text)
-        if not coding and self.length is None:
+        length = sys.maxsize if coding else self.length
+        if length is None:
             text = "the server does not say how long the body is, so its end could not be told"
             raise self._place.error(UnsupportedError, text)
-        if limit is None:
-            return self._raw.read(decode_content=False)
-        return b"".join(self._pieces(limit))
+        return length
 
     def skip(self, count: int) -> None:
         """Read so many bytes of the body for nothing."""
-        for _ in self._pieces(count):
+        for _ in self._pieces(count, _PIECE):
             pass
 
-    def _pieces(self, count: int) -> Iterator[bytes]:
-        while count and (piece := self._raw.read(min(count, _PIECE), decode_content=False)):
+    def _pieces(self, count: int, size: int) -> Iterator[bytes]:
+        self._end()
+        while count and (piece := self._raw.read(min(count, size), decode_content=False)):
             yield piece
             count -= len(piece)
 

@@ -17,14 +17,14 @@ from storekit.errors import (
 )
 from storekit.keys import RESERVED
 from storekit.stores._http_answers import Place, strong_etag
-from storekit.stores._http_reads import HTTPReads, value_of
+from storekit.stores._http_reads import HTTPReads
 from storekit.stores._http_reply import Reply
 from storekit.stores.base import ConditionalStore, WritableStore
 from storekit.typing import Value
 
 __all__ = ["HTTPCompares", "HTTPWrites"]
 
-_DONE = (200, 201, 202, 204)
+_DONE = (200, 201, 204)  # 202 would be a promise
 _NO_PLACE = (404, 405, 409)
 _CONFLICT = (404, 409, 410, 412)
 _NEVER = '"storekit-nobodys-version"'
@@ -118,7 +118,7 @@ class HTTPCompares(HTTPWrites, ConditionalStore):
             etag = strong_etag(reply.headers)
             if etag is None:
                 raise place.error(UnsupportedError, "the server gives this value no strong ETag")
-            return value_of(place, reply), etag
+            return reply.value(), etag
 
         return self._read(place, take)
 
@@ -192,7 +192,7 @@ class HTTPCompares(HTTPWrites, ConditionalStore):
             ("PUT", {"If-Match": _NEVER}),
             ("DELETE", {"If-Match": _NEVER}),
         )
-        self._ask(probe, "PUT", lambda reply: None, body=b"", accept=_DONE)
+        self._put(probe, b"", {})
         ignored = [
             f"{next(iter(condition))} of {method}"
             for method, condition in tries

@@ -275,6 +275,9 @@ def running(
 # --- how to misbehave
 
 
+_JUNK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\njunk"
+
+
 def always(status: int, body: bytes = b"", **headers: str) -> Behaviour:
     """Answer so, whatever was asked."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
@@ -314,9 +317,28 @@ def cut_short(exchange: Exchange) -> None:
 
 
 def go_on(exchange: Exchange) -> None:
-    """Send more than was promised."""
+    """Send more than was promised, at once: what comes later can be taken for another answer."""
+    status, headers, body = exchange.server.right(exchange)
+    first = head(status, {"Content-Length": str(len(body)), **headers})
+    exchange.send(first + body * (exchange.method != "HEAD") + _JUNK)
+
+
+def hint_before(exchange: Exchange) -> None:
+    """Send interim answers before the one that counts."""
+    for status in (100, 102, 103):
+        exchange.send(head(status, {"Link": "</style.css>; rel=preload"}))
     exchange.answer(*exchange.server.right(exchange))
-    exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\njunk")
+
+
+def hint_for_ever(exchange: Exchange) -> None:
+    """Send nothing but interim answers."""
+    while True:
+        exchange.send(head(103, {"Link": "</style.css>; rel=preload"}))
+
+
+def go_on_without_body(status: int) -> Behaviour:
+    """Answer with a status that has no body, and send one."""
+    return lambda exchange: exchange.send(head(status, {"Content-Length": "4"}) + b"junk" + _JUNK)
 
 
 def without_length(exchange: Exchange) -> None:
@@ -339,6 +361,46 @@ def chunked(exchange: Exchange, end: bytes = b"0\r\n\r\n") -> None:
         exchange.send(end)
     if end != b"0\r\n\r\n":
         raise ConnectionAbortedError
+
+
+def chunk_of(size: bytes) -> Behaviour:
+    """Send a chunk that says it has another size than it has."""
+
+    def behave(exchange: Exchange) -> None:
+        status, headers, body = exchange.server.right(exchange)
+        exchange.send(head(status, {**headers, "Transfer-Encoding": "chunked"}))
+        if exchange.method != "HEAD":
+            exchange.send(size + b"\r\n" + body + b"\r\n0\r\n\r\n")
+        raise ConnectionAbortedError
+
+    return behave
+
+
+def chunked_with_length(exchange: Exchange) -> None:
+    """Send the body in chunks, and say another length."""
+    status, headers, body = exchange.server.right(exchange)
+    exchange.send(head(status, {"Content-Length": "4", "Transfer-Encoding": "chunked", **headers}))
+    if exchange.method != "HEAD":
+        exchange.send((b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n")
+
+
+def cut_head(exchange: Exchange) -> None:
+    """Close the connection in the middle of the head, behind a whole line and some of the next."""
+    exchange.send(b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Le")
+    raise ConnectionAbortedError
+
+
+def malformed(line: bytes) -> Behaviour:
+    """Answer as it should be, but for a line in the head."""
+
+    def behave(exchange: Exchange) -> None:
+        status, headers, body = exchange.server.right(exchange)
+        first, last = head(status, {"Content-Length": str(len(body)), **headers}).split(b"\r\n", 1)
+        exchange.send(first + b"\r\n" + line + b"\r\n" + last)
+        if exchange.method != "HEAD":
+            exchange.send(body)
+
+    return behave
 
 
 def break_chunks(exchange: Exchange) -> None:

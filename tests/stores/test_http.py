@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import logging
 import pickle
 import threading
@@ -22,6 +23,7 @@ from storekit.errors import (
     ConnectionLostError,
     KeyNotFoundError,
     ReadOnlyError,
+    ServerError,
     StoreError,
     UnsupportedError,
 )
@@ -32,6 +34,7 @@ from storekit.stores import (
     WrapperStore,
     WritableStore,
     _http_lists,
+    _http_reply,
 )
 from storekit.stores.http import HTTPRequest, HTTPStore
 from storekit.stores.retries import RetryPolicy
@@ -445,9 +448,16 @@ def test_credentials_are_sent_to_one_host_only(
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
-@pytest.mark.parametrize("behaviour", ["403", "reset", "gone", "redirect", "stall"])
+@pytest.mark.parametrize(
+    "behaviour", ["403", "reset", "gone", "redirect", "stall", "malformed", "both lengths"]
+)
 def test_secrets_are_never_shown(
-    server: RawServer, caplog: pytest.LogCaptureFixture, kind: str, behaviour: str
+    server: RawServer,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    behaviour: str,
 ) -> None:
     """No text that a user may get to see, of store, error or log, has a credential in it."""
     caplog.set_level(logging.DEBUG)
@@ -458,13 +468,16 @@ def test_secrets_are_never_shown(
         "gone": always(404),
         "redirect": always(302, Location="/x?sig=s3cr3t"),
         "stall": raw.stall_before,
+        "malformed": raw.malformed(b"no field"),
+        "both lengths": always(403, Transfer_Encoding="chunked"),
     }
     server.misbehave(wrong[behaviour])
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)  # prints what is sent
     url = f"http://{user}{server.url.removeprefix('http://')}/?sig=s3cr3t"
     with near(url, timeout=(5, 0.05), **options) as store, pytest.raises(StoreError) as caught:
         store.get("a/b")
     error = pickle.loads(pickle.dumps(caught.value))
-    shown = [repr(store), str(store.identity), repr(error), caplog.text]
+    shown = [repr(store), str(store.identity), repr(error), caplog.text, *capsys.readouterr()]
     shown += traceback.format_exception(caught.value)
     for text in shown:
         for secret in (*SECRETS, expected.split()[-1], "p%3Aw", "us%40er"):
@@ -481,6 +494,73 @@ def test_a_bad_answer_of_a_signing_function_is_refused(server: RawServer) -> Non
         store.get("a/b")
     assert "s3cr3t" not in str(caught.value)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("found", [None, "s3cr3t", ["s3cr3t"]])
+def test_a_signing_function_must_return_headers(server: RawServer, found: Any) -> None:
+    """What is no mapping is an error that says so, and does not show it."""
+    with (
+        near(server.url, auth=lambda request: found) as store,
+        pytest.raises(TypeError, match=f"auth must return .* found {type(found).__name__}$"),
+    ):
+        store.get("a/b")
+    assert server.requests == []
+
+
+# --- connections
+
+
+@pytest.mark.parametrize("ask", ["get", "getsize", "list", "get_partial_values"])
+def test_what_is_behind_an_answer_is_not_another(server: RawServer, ask: str) -> None:
+    """A connection on which more came than the answer is not used again."""
+    server.misbehave(raw.go_on, 1)
+    with near(server.url) as store:
+        if ask == "get_partial_values":
+            store.get_partial_values([("a/b", 5, 5)])
+        else:
+            getattr(store, ask)(*(["a/b"] if ask != "list" else []))
+        assert server.connections == (1 if ask != "list" else 2)  # its second request
+        assert bytes(store.get("a/b")) == server.contents["a/b"]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("status", [202, 204, 206, 299, 304, 400, 403, 429, 500, 503])
+def test_a_connection_ends_with_a_surprise(server: RawServer, status: int) -> None:
+    """Where another status came than those asked for, more may follow; nothing else is asked
+    there."""
+    with near(server.url) as store:
+        server.misbehave(always(status), 1)
+        with pytest.raises(StoreError):
+            store.get("a/b")
+        assert bytes(store.get("a/b")) == server.contents["a/b"]
+    assert server.connections == 2
+
+
+def test_values_come_in_pieces(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more memory is taken on a server's word than a limit; what is larger is read in pieces."""
+    monkeypatch.setattr(_http_reply, "_LARGE", 1000)
+    for behaviour in (raw.changed(lambda answer: answer), raw.chunked):
+        server.misbehave(behaviour)
+        with near(server.url) as store:
+            assert bytes(store.get("a/b")) == server.contents["a/b"]
+            (part,) = store.get_partial_values([("a/b", 100, 3000)])
+            assert bytes(part) == server.contents["a/b"][100:3100]
+
+
+def test_a_length_is_not_believed(server: RawServer) -> None:
+    """A value of which a server says that it has more bytes than there is memory is read as far as
+    it goes, and was cut."""
+    length = {"Content-Length": str(10**18 - 1)}
+
+    def boast(exchange: Exchange) -> None:
+        exchange.send(raw.head(200, length) + b"short")
+        raise ConnectionAbortedError
+
+    server.misbehave(boast)
+    with near(server.url) as store:
+        assert store.getsize("a/b") == 10**18 - 1
+        with pytest.raises(ConnectionLostError):
+            store.get("a/b")
 
 
 # --- conditions
@@ -640,8 +720,31 @@ def test_a_walk_has_an_end(server: RawServer, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_circles_end(server: RawServer) -> None:
-    """A directory that has itself in it is walked until keys are too long, and no further."""
+    """A directory that has itself in it is an error when keys would be too long."""
     server.misbehave(always(200, b"<title>Index of /</title><a href='%s/'>" % (b"x" * 200)))
     with near(server.url, clock=FakeClock()) as store:
-        assert store.list() == []
-        assert store.list_dir("") == []
+        for ask in (store.list, lambda: store.list_dir("")):
+            with pytest.raises(StoreError, match="nested deeper"):
+                ask()
+
+
+def test_what_is_too_long_for_a_key_is_not_listed(server: RawServer) -> None:
+    """A name that is no key is left out; only of directories nobody knows what is in them."""
+    server.contents[f"{'x' * 200}/" * 5 + "y" * 200] = b""
+    with near(server.url, clock=FakeClock()) as store:
+        assert store.list() == ["a/b"]
+
+
+def test_an_index_that_cannot_be_right_is_asked_for_again(server: RawServer) -> None:
+    """A page that ends too early, or has names that cannot be, is an error if it stays so."""
+    clock = FakeClock()
+    for page, kind in (
+        (b"<html><title>Index of /</title><pre><a href='a'>a</a>", "text/html"),
+        (b'[{"name": "../a", "type": "file"}]', "application/json"),
+    ):
+        with near(server.url, clock=clock, retry=RetryPolicy(attempts=2)) as store:
+            server.misbehave(always(200, page, Content_Type=kind), 1)
+            assert store.list() == ["a/b"]
+            server.misbehave(always(200, page, Content_Type=kind))
+            with pytest.raises(ServerError, match="the index cannot be right"):
+                store.list_dir("")

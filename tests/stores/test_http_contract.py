@@ -146,6 +146,15 @@ def test_nginx_is_seen_to_write_against_conditions(nginx_dav_server: FileServer)
         store.compare_and_set("a", b"", None)
 
 
+def test_conditions_are_tested_where_nothing_is_yet(webdav_server: FileServer) -> None:
+    """A collection that is not there yet is made for the test, which tells what rclone ignores."""
+    with (
+        HTTPStore(webdav_server.address(), writable=True, conditional=True) as store,
+        pytest.raises(UnsupportedError, match="ignores If-None-Match of PUT"),
+    ):
+        store.compare_and_set("a/b", b"", None)
+
+
 def test_a_conflict_may_be_a_failure_of_the_server() -> None:
     """A server that fails (500) because a value is in the way of a key is looked through."""
 

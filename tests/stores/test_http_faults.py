@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import socket
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,7 @@ from storekit.errors import (
     TimeoutError,
     UnsupportedError,
 )
+from storekit.stores import _http_encoding
 from storekit.stores.http import HTTPStore
 from storekit.stores.retries import RetryPolicy
 
@@ -101,6 +103,7 @@ def store(server: RawServer, clock: FakeClock) -> Iterator[Any]:
         yield store
 
 
+UNREADABLE = every(BAD)._replace(write=None)  # but done
 HTML = b"<html><a href='a'>Index of nothing</a></html>"
 # How a server misbehaves all the time; what comes of it, and whether it may pass.
 FAULTS: dict[str, tuple[raw.Behaviour, Expected, bool]] = {
@@ -108,6 +111,38 @@ FAULTS: dict[str, tuple[raw.Behaviour, Expected, bool]] = {
     "shifts ranges": (raw.shift_ranges, Expected(part=BAD, end=BAD), True),
     "cuts short": (raw.cut_short, body(LOST), True),
     "goes on": (raw.go_on, Expected(), True),
+    "hints before": (raw.hint_before, Expected(), False),
+    "interim for ever": (
+        lambda exchange: exchange.send(raw.head(103, {}) * 1000),
+        every(BAD),
+        True,
+    ),
+    "304 with a body": (raw.go_on_without_body(304), every(OTHER), False),
+    "204 with a body": (raw.go_on_without_body(204), every(OTHER)._replace(write=None), False),
+    "101": (raw.go_on_without_body(101), every(OTHER), False),
+    "cut head": (raw.cut_head, every(LOST), True),
+    "malformed head": (raw.malformed(b"no field"), UNREADABLE, True),
+    "folded first line": (raw.malformed(b" Content-Length: 1"), UNREADABLE, True),
+    "bare CR in the head": (raw.malformed(b"A: b\rContent-Length: 1"), UNREADABLE, True),
+    "endless length": (
+        raw.changed(
+            lambda answer: (answer[0], {**answer[1], "Content-Length": "9" * 4400}, answer[2])
+        ),
+        UNREADABLE,
+        True,
+    ),
+    "negative chunk": (raw.chunk_of(b"-1"), body(BAD), True),
+    "endless chunk": (raw.chunk_of(b"f" * 16), body(BAD), True),
+    "large chunk": (raw.chunk_of(b"f" * 15), body(LOST)._replace(part=BAD, end=BAD), True),
+    "cut size of a chunk": (lambda exchange: raw.chunked(exchange, end=b"0"), body(LOST), True),
+    "spaces around the coding": (
+        raw.changed(
+            lambda answer: (answer[0], {**answer[1], "Transfer-Encoding": "chunked "}, answer[2])
+        ),
+        body(CANNOT),
+        False,
+    ),
+    "chunked with a length": (raw.chunked_with_length, Expected(), False),
     "no length": (raw.without_length, body(CANNOT), False),
     "chunked": (raw.chunked, Expected(), False),
     "broken chunks": (raw.break_chunks, body(LOST), True),
@@ -130,6 +165,7 @@ FAULTS: dict[str, tuple[raw.Behaviour, Expected, bool]] = {
     "400": (always(400), every(OTHER), False),
     "418": (always(418), every(OTHER), False),
     "304": (always(304), every(OTHER), False),
+    "202": (always(202), every(OTHER), False),
     "299": (always(299, b"what?"), every(OTHER), False),
     "redirect in circles": (raw.redirect_to_itself, every(OTHER), False),
     "redirect nowhere": (always(302, Location="gopher://x/y"), every(OTHER), False),
@@ -238,15 +274,63 @@ ENCODED = {
 
 @pytest.mark.parametrize("kind", ENCODED)
 def test_an_encoded_body_is_checked_for_its_end(server: RawServer, store: Any, kind: str) -> None:
-    """What a server compressed is read as a whole, or is an error; never the beginning of it."""
+    """What a server compressed is read as a whole, or is an error; never the beginning of it. A
+    part is right, or an error if there is not all of it."""
     encoding, body, whole = ENCODED[kind]
     server.misbehave(always(200, body, Content_Encoding=encoding))
-    for ask in (READS["get"], READS["far parts"], READS["getsize"]):
+    for name in ("get", "getsize", "suffix"):
         if whole:
-            assert ask[1](store) == ask[2]
+            assert READS[name][1](store) == READS[name][2]
         else:
             with pytest.raises(ServerError):
-                ask[1](store)
+                READS[name][1](store)
+    asked = [("a/b", 19_990, 10)]
+    if whole or kind in ("cut at the end", "with something behind"):
+        assert parts(asked, store) == [VALUE[-10:]]
+    else:
+        with pytest.raises(ServerError):
+            parts(asked, store)
+
+
+def test_no_more_is_inflated_than_needed(server: RawServer, store: Any) -> None:
+    """For a part, the body is read and inflated to its end; what is broken behind is not seen."""
+    value = np.random.default_rng(2).bytes(1 << 19)
+    packed = gzip.compress(value, 1)
+    broken = packed[: len(packed) // 2] + bytes(len(packed) // 2)
+    server.misbehave(always(200, broken, Content_Encoding="gzip"))
+    assert parts([("a/b", 5_000, 50), ("a/b", 10, 20)], store) == [value[5_000:5_050], value[10:30]]
+    with pytest.raises(ServerError):
+        store.get("a/b")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])
+def test_a_bomb_is_refused(
+    server: RawServer, store: Any, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """A value that a server compressed is no larger than the limit, at each step; a part before
+    that can be had."""
+    monkeypatch.setattr(_http_encoding, "MOST", 1 << 22)
+    bomb = gzip.compress(bytes(1 << 26))
+    if encoding != "gzip":
+        bomb = gzip.compress(bomb)
+    server.misbehave(always(200, bomb, Content_Encoding=encoding, ETag='"1"'))
+    tracemalloc.start()
+    try:
+        for ask in (store.get, store.getsize, store.get_versioned):
+            with pytest.raises(StoreError, match="compressed a value of more than") as caught:
+                ask("a/b")
+            assert not caught.value.retryable
+        assert parts([("a/b", 1 << 20, 3)], store) == [bytes(3)]
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_encodings_are_few(server: RawServer, store: Any) -> None:
+    """A body that was compressed more than twice is not unpacked."""
+    server.misbehave(always(200, PACKED, Content_Encoding="gzip, gzip, gzip"))
+    with pytest.raises(UnsupportedError, match="gzip, gzip, gzip"):
+        store.get("a/b")
 
 
 # --- writes
@@ -311,11 +395,11 @@ def test_a_write_whose_answer_is_lost_is_made_again(
 
 
 def test_a_server_that_takes_nothing_is_late(clock: FakeClock) -> None:
-    """A value that nobody reads is a timeout, not a wait for ever."""
+    """A value that nobody reads is a timeout, by the seconds for an answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         once = RetryPolicy(attempts=1)
-        waits = (STALLS, STALLS)
+        waits = (1000.0, STALLS)
         store: Any = HTTPStore(url, writable=True, timeout=waits, retry=once, clock=clock)
         with store, pytest.raises(TimeoutError):
             store.set("a", bytes(1 << 25))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storekit.stores._http_index import names_in
+from storekit.stores._http_index import BrokenIndexError, names_in
 
 URL = "http://host/data/a%20b/"
 
@@ -148,19 +148,43 @@ TRICKS = [
 
 @pytest.mark.parametrize("link", TRICKS)
 def test_links_to_elsewhere_are_left_out(link: str) -> None:
-    """A link that leads out of the directory, or to what is no name, gives no key."""
+    """A link that leads out of the directory, or to what is no name, gives no key; JSON that names
+    what cannot be in a directory is an error."""
     page = f'<title>Index of /</title><a href="{link}">x</a><a href="good">good</a>'
     assert names_in(page.encode(), HTML, URL) == {"good"}
     entries = [{"name": link, "type": "file"}, {"name": "good", "type": "file"}]
-    names = names_in(json.dumps(entries).encode(), JSON, URL)
+    page = json.dumps(entries)
+    if link in ("", "/") or "/" in link[:-1]:
+        with pytest.raises(BrokenIndexError, match="an entry of the name"):
+            names_in(page.encode(), JSON, URL)
+        return
+    names = names_in(page.encode(), JSON, URL)
     assert names is not None
     assert "good" in names
-    assert all("/" not in name and name.strip(".") for name in names)
+    assert all("/" not in name[:-1] and name.strip("./") for name in names)
+
+
+@pytest.mark.parametrize("server", [name for name in PAGES if PAGES[name][1] == HTML])
+def test_half_a_page_is_no_list(server: str) -> None:
+    """Wherever a server's page is cut, it is no index, or an error, or has all names."""
+    page, kind, names = PAGES[server]
+    found = set()
+    for size in range(len(page)):
+        try:
+            some = names_in(page[:size].encode(), kind, URL)
+        except BrokenIndexError:
+            found.add("error")
+        else:
+            assert some is None or some == names
+    assert found == {"error"}
 
 
 @given(st.binary(max_size=200), st.sampled_from([HTML, JSON, ""]))
 def test_no_page_breaks_the_reader(page: bytes, kind: str) -> None:
-    """Whatever a server sends is read as names, or as no index; nothing is raised."""
+    """Whatever a server sends is read as names, or as no index, or is broken; nothing else."""
     for begin in (b"", b"<title>Index of /</title><a href='"):
-        names = names_in(begin + page, kind, URL)
+        try:
+            names = names_in(begin + page, kind, URL)
+        except BrokenIndexError:
+            continue
         assert names is None or all("/" not in name[:-1] for name in names)
