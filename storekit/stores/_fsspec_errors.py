@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import errno
 import re
+from collections.abc import Collection
 from typing import Any
 
 from storekit.errors import (
@@ -17,9 +18,9 @@ from storekit.errors import (
     ServerError,
     StoreError,
     TimeoutError,
-    TransportError,
     UnsupportedError,
 )
+from storekit.stores._fsspec_http import AnswerError
 
 __all__ = ["is_past_the_end", "status_of", "translate"]
 
@@ -39,16 +40,28 @@ _BROKEN = {
     "ResponseStreamingError",
 }
 _ABSENT = (404, 410)
+_MISSING = re.compile("NotFound|NoSuchKey|NoSuchFile")  # in the names of errors of other packages
+_VALUES = {"get", "exists", "getsize", "get_partial_values"}
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _BY_STATUS: dict[int, type[StoreError]] = {
     401: AccessDeniedError,
     403: AccessDeniedError,
+    407: AccessDeniedError,
     408: TimeoutError,
     429: RateLimitedError,
     503: RateLimitedError,
 }
 
 
-def translate(error: Exception, *, store: object, op: str, key: str, writes: bool) -> StoreError:
+def translate(
+    error: Exception,
+    *,
+    store: object,
+    op: str,
+    key: str | None = None,
+    writes: bool,
+    secrets: Collection[str] = (),
+) -> StoreError:
     """
     The error of storekit for one of a file system.
 
@@ -62,12 +75,18 @@ def translate(error: Exception, *, store: object, op: str, key: str, writes: boo
         key: The key or prefix.
 
         writes: Whether it was to write a value; then nothing can be absent but where it goes.
+
+        secrets: Texts that must not be shown.
     """
+    if isinstance(error, FileNotFoundError):
+        error = _fault_behind(error) or error
     kind = _kind(error, writes)
+    if status_of(error) == 410 and op in _VALUES:
+        kind = KeyNotFoundError
     where: Any = {"store": store, "op": op, "key": key}
     if kind is KeyNotFoundError:
         return KeyNotFoundError(f"no key {key!r}", **where)
-    made = kind(_shown(error), **where)
+    made = kind(_shown(error, secrets), **where)
     if isinstance(made, RateLimitedError):
         made.retry_after = _retry_after(error)
     return made
@@ -89,7 +108,7 @@ def status_of(error: BaseException) -> int | None:
         else:
             status = getattr(each, "status", None)
             if status is None:
-                status = getattr(each, "code", None)
+                status = getattr(each, "status_code", getattr(each, "code", None))
         if isinstance(status, int):
             return status
     return None
@@ -97,10 +116,9 @@ def status_of(error: BaseException) -> int | None:
 
 def _kind(error: Exception, writes: bool) -> type[StoreError]:
     names = {each.__name__ for each in type(error).__mro__}
+    if isinstance(error, AnswerError):
+        return error.kind
     if isinstance(error, FileNotFoundError):
-        fault = _fault_behind(error)
-        if fault is not None:
-            return _kind(fault, writes)
         return StoreError if writes or _is_of_container(error) else KeyNotFoundError
     if isinstance(error, NotADirectoryError | IsADirectoryError):
         return KeyConflictError if writes else KeyNotFoundError
@@ -110,6 +128,8 @@ def _kind(error: Exception, writes: bool) -> type[StoreError]:
         return AccessDeniedError
     if isinstance(error, NotImplementedError):
         return UnsupportedError
+    if _UNTRUSTED in str(error):
+        return StoreError
     timeouts = builtins.TimeoutError, asyncio.TimeoutError
     if isinstance(error, timeouts) or any("Timeout" in name for name in names):
         return TimeoutError
@@ -126,11 +146,12 @@ def _kind(error: Exception, writes: bool) -> type[StoreError]:
 def _fault_behind(error: FileNotFoundError) -> Exception | None:
     """What went wrong, where a file system says of any failure that there is nothing."""
     cause = error.__cause__
-    if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError):
+    nothing = LookupError, FileNotFoundError, NotADirectoryError, IsADirectoryError
+    if not isinstance(cause, Exception) or isinstance(cause, nothing):
         return None
     status = status_of(cause)
     if status is None:
-        return cause if issubclass(_kind(cause, False), TransportError) else None
+        return None if _MISSING.search(type(cause).__name__) else cause
     return None if status in _ABSENT else cause
 
 
@@ -154,7 +175,9 @@ def _retry_after(error: BaseException) -> float | None:
     return None
 
 
-def _shown(error: Exception) -> str:
+def _shown(error: Exception, secrets: Collection[str]) -> str:
     text = _QUERY.sub("?***", _USER.sub("***@", f"{type(error).__name__}: {error}"))
+    for secret in secrets:
+        text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."

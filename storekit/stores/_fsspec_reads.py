@@ -34,7 +34,9 @@ class FsspecReads(CapableStore):
     _base: str
 
     def _get(self, key: str) -> Value:
-        value = self._ask("get", key, lambda fs, path: _bytes(fs.cat_file(path)))
+        # By itself s3fs asks for the size first, to read large objects in several requests.
+        options = {"max_concurrency": 1} if self._system.is_s3 else {}
+        value = self._ask("get", key, lambda fs, path: _bytes(fs.cat_file(path, **options)))
         if self._system.is_http and bytes(value[:_MARGIN]).lstrip()[:1] in (b"<", b"["):
             self._info(key, "get")  # it may be the index of a directory
         return value
@@ -53,6 +55,8 @@ class FsspecReads(CapableStore):
     def _info(self, key: str, op: str) -> Any:
         def ask(fs: Any, path: str) -> Any:
             fs.invalidate_cache()
+            if self._system.fetches and self._system.is_http:
+                fs = fs.fs  # filecache would look for the name in the page of the directory
             info = fs.info(path)
             if info["type"] != "file" or (self._system.is_http and _leads_to_directory(info)):
                 raise FileNotFoundError(path)

@@ -28,7 +28,10 @@ def entries(fs: Any, path: str, delimiter: str) -> Iterator[str]:
     bucket, prefix, _ = fs.split_path(path)
     options = {"Bucket": bucket, "Prefix": prefix, "Delimiter": delimiter}
     while True:
-        page = fs.call_s3("list_objects_v2", fs.req_kw, **options)
+        try:
+            page = fs.call_s3("list_objects_v2", fs.req_kw, **options)
+        except FileNotFoundError as error:  # no key was asked for
+            raise OSError(f"there is no listing: {error}") from error
         token = page.get("NextContinuationToken")
         if "IsTruncated" not in page or (page["IsTruncated"] and not token):
             raise OSError("the answer to a listing is not one, or not all of it")

@@ -32,7 +32,7 @@ class Client:
     Attributes:
         client: It.
 
-        kind: ``"S3"``, ``"GCS"``, ``"Azure"``, ``"HTTP"``, ``"Local"`` or ``"Memory"``.
+        kind: ``"S3"``, ``"GCS"``, ``"Azure"``, ``"Local"`` or ``"Memory"``.
 
         url: Where its objects are, without anything secret.
 
@@ -136,11 +136,16 @@ def _kind_of(client: Any) -> str:
     kind = name.removesuffix("Store")
     if module != "obstore" or kind not in ("S3", "GCS", "Azure", "HTTP", "Local", "Memory"):
         raise TypeError(f"an ObjectStore needs a URL or a store of obstore, found {name}")
+    if kind == "HTTP":
+        raise ValueError(
+            "an ObjectStore is no store of a web server: obstore would take refusals for absence,"
+            " and parts for the whole; use an HTTPStore"
+        )
     return kind
 
 
 def _url_of(kind: str, client: Any, config: Mapping[str, Any]) -> str:
-    prefix = f"/{client.prefix}" if kind != "HTTP" and getattr(client, "prefix", None) else ""
+    prefix = f"/{client.prefix}" if getattr(client, "prefix", None) else ""
     match kind:
         case "S3":
             return f"s3://{config['bucket']}{prefix}"
@@ -148,8 +153,6 @@ def _url_of(kind: str, client: Any, config: Mapping[str, Any]) -> str:
             return f"gs://{config['bucket']}{prefix}"
         case "Azure":
             return f"az://{config['container_name']}@{config.get('account_name', '')}{prefix}"
-        case "HTTP":
-            return _USER.sub("", client.url)
         case "Local":
             return f"file://{client.prefix or ''}"
     return "memory://"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import quote
 
 from storekit.errors import (
     AccessDeniedError,
@@ -31,10 +32,16 @@ _QUERY = re.compile(r"\?[^\s:]*")
 _IN_THE_WAY = ("(os error 17)", "(os error 20)", "(os error 21)")  # exists, no directory, is one
 _WRITES = {"set", "set_values", "set_partial_values", "compare_and_set"}
 _MOST = 300  # characters of a message
+# Behind the status stands what the server sent, which may repeat what it was sent.
+_SENT = re.compile(r"(?<=status code: )(\d{3}[\w '-]*):(.*)\Z", re.DOTALL)
+_TOLD = re.compile(r"<(?:Code|Message)>([^<]*)<")
+_UNTRUSTED = "InvalidCertificate("
+_VALUES = {"get", "get_versioned", "exists", "getsize", "get_partial_values"}
 
 _BY_STATUS: dict[int, type[StoreError]] = {
     401: AccessDeniedError,
     403: AccessDeniedError,
+    407: AccessDeniedError,
     408: TimeoutError,
     409: ConflictError,
     412: ConflictError,
@@ -64,7 +71,10 @@ class Report:
     def __init__(self, error: BaseException, path: str) -> None:
         text = str(error)
         self._plain = text.replace(path, "") if _SIGNS.search(path) else text
-        self.message = text.partition("\n\nDebug source")[0]
+        message = text.partition("\n\nDebug source")[0]
+        self.message = _SENT.sub(
+            lambda found: ": ".join([found[1], *_TOLD.findall(found[2])]), message
+        )
         self.name = type(error).__name__
         found = _STATUS.search(self._plain)
         self.status = int(found[1]) if found else None
@@ -78,6 +88,11 @@ class Report:
     def in_the_way(self) -> bool:
         """Whether a file is where a directory should be, or the reverse."""
         return any(text in self._plain for text in _IN_THE_WAY)
+
+    @property
+    def is_untrusted(self) -> bool:
+        """Whether it says that the server's certificate is not trusted."""
+        return self.status is None and _UNTRUSTED in self._plain
 
     @property
     def kinds(self) -> set[str]:
@@ -119,6 +134,8 @@ def translate(
         kind = StoreError
     if report.no_container or isinstance(error, FileNotFoundError):
         return StoreError("there is no such bucket, container or directory", **where)
+    if report.is_untrusted:
+        return StoreError("the certificate of the server is not trusted", **where)
     return kind(_shown(report.message, secrets), **where)
 
 
@@ -129,6 +146,8 @@ def _kind(error: BaseException, report: Report, op: str) -> type[StoreError]:
     if isinstance(error, FileNotFoundError):
         return StoreError if writes or report.no_container else KeyNotFoundError
     if report.status is not None:
+        if report.status == 410 and op in _VALUES:
+            return KeyNotFoundError
         kind = _BY_STATUS.get(report.status)
         if kind is not None:
             return kind
@@ -145,6 +164,7 @@ def _kind(error: BaseException, report: Report, op: str) -> type[StoreError]:
 
 def _shown(message: str, secrets: Collection[str]) -> str:
     for secret in secrets:
-        message = message.replace(secret, "***")
+        for form in (secret, quote(secret), quote(secret, safe="")):
+            message = message.replace(form, "***")
     message = " ".join(_QUERY.sub("?***", _USER.sub("***@", message)).split())
     return message if len(message) <= _MOST else f"{message[: _MOST - 3]}..."

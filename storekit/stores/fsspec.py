@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -22,7 +21,6 @@ from storekit.typing import Value
 
 __all__ = ["FsspecStore"]
 
-_SECRET = re.compile(r"(?<=://)[^/@]+@|\?.*\Z")
 _TRIES = 8  # to move a file to where others remove directories meanwhile
 _BATCH = 1000  # objects that one request erases
 
@@ -48,6 +46,10 @@ class FsspecStore(FsspecReads):
     compared with what it was made of. A missing bucket is a `StoreError`, a missing directory an
     empty store.
 
+    Over HTTP each answer is looked at before fsspec takes it; of a chain that was given as an
+    object it is not. Of an s3fs that is made from a URL as many connections are used as
+    `concurrency` says, unless its options say otherwise.
+
     Args:
         fs: A file system, or a URL, also a chain such as ``"slow::s3://bucket/data"``.
 
@@ -60,9 +62,12 @@ class FsspecStore(FsspecReads):
     Raises:
         TypeError: If `fs` is neither.
 
-        ValueError: If no file system is known for the URL, or a parameter makes no sense.
+        ValueError: If no file system is known for the URL, a URL of HTTP has a query, or a
+            parameter makes no sense.
 
-        ImportError: If fsspec needs a package for it; the message names it.
+        MissingExtraError: If fsspec needs a package for it; the message names it.
+
+        StoreError: If the file system cannot be made, as of an archive that is not there.
 
     Threads: as safe as the file system, as fsspec's are. A forked process makes itself another file
     system of the same options. A pickle holds these, secrets included; the repr does not.
@@ -103,7 +108,7 @@ class FsspecStore(FsspecReads):
             return fs
         if isinstance(fs, str):
             url = f"{fs.rstrip('/')}/{path}" if path else fs
-            return System.open(url, dict(storage_options or {}))
+            return System.open(url, storage_options or {}, concurrency)
         if not hasattr(fs, "cat_file"):
             raise TypeError(f"fs must be a file system or a URL, found {type(fs).__name__}")
         if storage_options:
@@ -126,8 +131,8 @@ class FsspecStore(FsspecReads):
 
     @property
     def identity(self) -> Hashable:
-        """The file system and the path."""
-        return "fsspec", self._system.place, self._base
+        """The file system and the path; secrets as a hash."""
+        return "fsspec", self._system.place
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -313,9 +318,7 @@ class FsspecStore(FsspecReads):
         return _make, (self._declared, self._system, self._concurrency)
 
     def __repr__(self) -> str:
-        root = self._system.root
-        url = root if "://" in root else f"{self._system.kind}://{root}"
-        return f"{self._declared.__name__}({_SECRET.sub('', url)!r})"
+        return f"{self._declared.__name__}({self._system.shown!r})"
 
 
 def _make(declared: Any, system: System, concurrency: int) -> FsspecStore:

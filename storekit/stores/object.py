@@ -7,7 +7,13 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from storekit.errors import ConflictError, InvalidKeyError, KeyNotFoundError, UnsupportedError
+from storekit.errors import (
+    ConflictError,
+    InvalidKeyError,
+    KeyNotFoundError,
+    StoreError,
+    UnsupportedError,
+)
 from storekit.keys import check_key, check_prefix
 from storekit.stores._object_client import Client
 from storekit.stores._object_names import key_of, path_of
@@ -35,8 +41,8 @@ class ObjectStore(ObjectReads):
     A store of objects: S3, Google Cloud Storage, Azure, and what talks like them.
 
     A key may be the prefix of another. Over S3, GCS, Azure and memory it is a `ConditionalStore`,
-    which refuses only to remove a key on a condition; over a directory it has no compare-and-set,
-    and over HTTP it can only be read. Several ranges of one key are read side by side, and are of
+    which refuses only to remove a key on a condition; over a directory it has no compare-and-set.
+    Several ranges of one key are read side by side, and are of
     one version.
 
     To tell equal values apart, whose ETag is the same in S3, each object written gets an attribute
@@ -65,7 +71,8 @@ class ObjectStore(ObjectReads):
             ``client_options``, ``retry_config``, ``credential_provider``.
 
     Raises:
-        ValueError: If obstore cannot make a store of that, or a parameter makes no sense.
+        ValueError: If obstore cannot make a store of that, a parameter makes no sense, or it is of
+            a web server: an `HTTPStore` reads these.
 
         MissingExtraError: Without obstore; the extra is ``object``.
 
@@ -108,9 +115,7 @@ class ObjectStore(ObjectReads):
     def _abilities(cls, backend: Client) -> frozenset[type]:
         if backend.kind in _CONDITIONAL:
             return _ANY_KIND
-        if backend.kind == "Local":
-            return _ANY_KIND - {ConditionalStore}
-        return frozenset({ReadableStore})
+        return _ANY_KIND - {ConditionalStore}
 
     @property
     def concurrency(self) -> int:
@@ -200,6 +205,9 @@ class ObjectStore(ObjectReads):
             try:
                 self._translated(op, batch[0], ",".join(paths), partial(self._client.delete, paths))
             except KeyNotFoundError:  # backends without a request for several stop there
+                if self._kind == "S3":
+                    text = "the server knows no request to erase several"
+                    raise StoreError(text, store=self, op=op, key=batch[0]) from None
                 if len(batch) > 1:
                     for key in batch:
                         self._erase_all([key], op)

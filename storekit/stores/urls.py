@@ -25,7 +25,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from storekit.stores._url_parts import (
-    LINK,
     SCHEME,
     inside_of,
     links_of,
@@ -61,10 +60,11 @@ def open_store(url: str | os.PathLike[str], *, driver: str | None = None, **opti
 
         TypeError: If it is neither text nor a path, or the class does not know an option.
 
-        ImportError: If a package is not installed; a `MissingExtraError` if an extra brings it.
+        MissingExtraError: If a package is not installed; the message names it.
 
-        StoreError: If it is a file where a directory should be, or no whole archive. Otherwise what
-            is absent, or cannot be reached, shows only when it is used.
+        StoreError: If it is a file where a directory should be, or no whole archive, or if fsspec
+            cannot make its file system. Otherwise what is absent, or cannot be reached, shows only
+            when it is used.
 
     Threads: safe.
     """
@@ -217,19 +217,14 @@ def _open_object(url: str, **options: Any) -> Store:
 
 
 def _open_fsspec(url: str, **options: Any) -> Store:
-    from fsspec import get_filesystem_class
-
+    from storekit.stores._fsspec_system import schemes_of
     from storekit.stores.fsspec import FsspecStore
 
-    for link in links_of(url):
-        scheme = scheme_of(link) or (link if LINK.fullmatch(link) and link != url else "file")
-        try:
-            get_filesystem_class(scheme)
-        except ValueError:
-            known = ", ".join(sorted(_SCHEMES))
-            raise ValueError(
-                f"nothing is known to open {scheme!r}; there are {known}, and those of fsspec"
-            ) from None
+    try:
+        schemes_of(url)
+    except ValueError as error:
+        known = ", ".join(sorted(_SCHEMES))
+        raise ValueError(f"{error}; there are {known}, and those of fsspec") from None
     own = {name: options.pop(name) for name in ("path", "concurrency") if name in options}
     return FsspecStore(url, storage_options=options or None, **own)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import numpy as np
 import pytest
 import s3fs
+import trustme
 from fault_samples import (
     CONTENTS,
     GAP,
@@ -36,6 +40,7 @@ from storekit.errors import (
     ServerError,
     StoreError,
     TimeoutError,
+    UnsupportedError,
 )
 from storekit.stores.fsspec import FsspecStore
 
@@ -117,14 +122,42 @@ def both(behaviour: Behaviour, error: type[StoreError]) -> Fault:
     return Fault(behaviour, every(error), every(error))
 
 
+def part_as_the_whole(exchange: Any) -> None:
+    """Send the beginning, whatever was asked for, and say so."""
+    _, headers, body = exchange.server.right(exchange)
+    span = {"Content-Range": f"bytes 0-4/{len(body)}"}
+    exchange.answer(206, {**headers, **span}, body[:5])
+
+
+def _changed_parts(change: Callable[[bytes], bytes], **more: str) -> Behaviour:
+    """Send something else in answers to ranges, where the headers say which range it is."""
+
+    def behave(exchange: Any) -> None:
+        status, headers, body = exchange.server.right(exchange)
+        if status == 206:
+            headers, body = {**headers, **more}, change(body)
+        exchange.answer(status, headers, body)
+
+    return behave
+
+
+grown = _changed_parts(lambda body: body + b"!")
+zipped_parts = _changed_parts(gzip.compress, **{"Content-Encoding": "gzip"})
+
 S3_BODY = Expected(LOST, LOST, LOST, None, LOST)
 FAULTS: dict[str, Fault] = {
     "ignores ranges": Fault(raw.ignore_ranges, Expected(), Expected()),
-    "shifts ranges": Fault(raw.shift_ranges, Expected(), Expected()),
-    "no Content-Range": Fault(bad.without("Content-Range"), Expected(), Expected()),
+    "shifts ranges": Fault(raw.shift_ranges, Expected(), Expected(part=BAD, end=BAD)),
+    "no Content-Range": Fault(
+        bad.without("Content-Range"), Expected(), Expected(part=BAD, end=BAD)
+    ),
+    "part as the whole": Fault(part_as_the_whole, None, every(OTHER)),
+    "more than the part": Fault(grown, None, Expected(part=BAD, end=BAD)),
+    "compressed": Fault(raw.zip_up, None, Expected()),
+    "compressed without saying so": Fault(zipped_parts, None, Expected(part=BAD, end=BAD)),
     "cuts short": Fault(raw.cut_short, S3_BODY, body(LOST)),
     "chunked": Fault(raw.chunked, None, Expected()),
-    "no length": Fault(raw.without_length, None, Expected()),
+    "no length": Fault(raw.without_length, None, every(UnsupportedError)),
     "reset before": both(raw.reset_before, LOST),
     "closed before": both(raw.close_before, LOST),
     "reset inside": Fault(raw.reset_inside, S3_BODY, body(LOST)),
@@ -136,6 +169,7 @@ FAULTS: dict[str, Fault] = {
     "503 SlowDown": both(refuse(503, "SlowDown", Retry_After="7"), BUSY),
     "429": both(always(429, Retry_After="7"), BUSY),
     "408": both(always(408), LATE),
+    "407": both(always(407), DENIED),
     "401": both(always(401), DENIED),
     "403": both(refuse(403, "AccessDenied"), DENIED),
     "400": both(refuse(400, "InvalidArgument"), OTHER),
@@ -145,6 +179,14 @@ FAULTS: dict[str, Fault] = {
         refuse(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"), every(OTHER), None
     ),
     "redirect in circles": Fault(raw.redirect_to_itself, None, every(OTHER)),
+    "redirect to ftp": Fault(always(302, Location="ftp://host/x"), None, every(OTHER)),
+    "redirect to a file": Fault(always(302, Location="file:///etc/hosts"), None, every(OTHER)),
+    "redirect to nothing": Fault(always(302, Location="about:blank"), None, every(OTHER)),
+    "redirect to no URL": Fault(always(302, Location="http://[/x"), None, every(OTHER)),
+    "202": Fault(always(202, b"soon"), None, every(OTHER)),
+    "203": Fault(always(203, HTML), None, every(OTHER)),
+    "300": Fault(always(300, HTML), None, every(OTHER)),
+    "304": Fault(always(304), None, every(OTHER)),
     "no bucket": Fault(refuse(404, "NoSuchBucket"), every(OTHER), None),
     "other ETags": Fault(bad.other_etags, Expected(), Expected()),
     "broken XML": Fault(bad.broken_xml, Expected(index=BAD), None),
@@ -200,14 +242,53 @@ def test_a_read_that_stalls_is_late(site: Site, kind: str, read: str, behaviour:
 
 
 @pytest.mark.parametrize("kind", ["s3", "http"])
-def test_only_this_means_absence(site: Site, kind: str) -> None:
-    """What the server knows no key of is absent."""
-    site.server.misbehave(refuse(404, "NoSuchKey"))
+@pytest.mark.parametrize("behaviour", [refuse(404, "NoSuchKey"), refuse(410, "Gone")])
+def test_only_this_means_absence(site: Site, kind: str, behaviour: Behaviour) -> None:
+    """What the server knows no key of, or has no more, is absent; that is no empty listing."""
+    site.server.misbehave(behaviour)
     store = site.open()
     for ask in (store.get, store.getsize):
         with pytest.raises(KeyNotFoundError):
             ask("a/b")
+    assert not store.exists("a/b")
     assert store.get_partial_values([("a/b", 0, 1)]) == [None]
+    assert store.get_partial_values([("a/b", 0, 1), ("a/b", -1, None)]) == [None, None]
+    if kind == "s3":
+        with pytest.raises(StoreError):
+            store.list()
+
+
+@pytest.mark.parametrize("kind", ["http"])
+@pytest.mark.parametrize("behaviour", [always(202, HTML), raw.without_length, part_as_the_whole])
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "slow"])
+def test_answers_are_looked_at_in_chains(
+    site: Site, kind: str, behaviour: Behaviour, cache: str, tmp_path: Path
+) -> None:
+    """What comes over HTTP is looked at, too, where other file systems are around it."""
+    options = {"latency": 0} if cache == "slow" else {"cache_storage": str(tmp_path)}
+    options["skip_instance_cache"] = True
+    store: Any = FsspecStore(f"{cache}::{site.place}", storage_options={cache: options})
+    site.server.misbehave(behaviour)
+    for read in ("get", "exists", "one part", "both ends"):
+        with pytest.raises(StoreError) as caught:
+            READS[read][1](store)
+        assert not isinstance(caught.value, KeyNotFoundError)
+    site.server.behave()
+    assert store.get("a/b") == CONTENTS["a/b"]
+
+
+def test_an_unknown_authority_is_no_lost_connection() -> None:
+    """That a certificate is not trusted will not pass, over HTTP and over S3."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with running(context) as server:
+        s3 = s3_system(BadS3(server.url), LONG)
+        for store in (FsspecStore(server.url), FsspecStore(s3, "bucket")):
+            for read in ("get", "exists", "one part"):
+                with pytest.raises(StoreError, match="CERTIFICATE") as caught:
+                    READS[read][1](store)
+                assert type(caught.value) is StoreError
+                assert not caught.value.retryable
 
 
 @pytest.mark.parametrize("kind", ["s3"])

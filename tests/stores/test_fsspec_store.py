@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import io
 import itertools
+import logging
+import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +18,7 @@ import s3fs
 from forking import in_child
 from fsspec import AbstractFileSystem
 from fsspec.exceptions import FSTimeoutError
+from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from servers.moto_server import Moto
@@ -302,14 +306,120 @@ def test_a_failing_web_server_is_no_absence(
 
 
 def test_http_only_reads() -> None:
-    """Over HTTP it has no listing and no writing, and says so."""
-    store: Any = FsspecStore("https://user:topsecret@host.invalid/x?sig=topsecret")
+    """Over HTTP it has no listing and no writing, and says so; keys do not go behind a query."""
+    store: Any = FsspecStore("https://host.invalid/x")
     assert not isinstance(store, WritableStore | ListableStore)
     with pytest.raises(ReadOnlyError):
         store.set("a", b"")
     with pytest.raises(UnsupportedError):
         store.list()
-    assert "topsecret" not in repr(store)
+    with pytest.raises(ValueError, match="query") as caught:
+        FsspecStore("https://user:topsecret@host.invalid/x?sig=topsecret")
+    assert "topsecret" not in str(caught.value)
+
+
+def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    """What is in a URL to prove who asks shows in no repr, identity, message or log."""
+    caplog.set_level(logging.DEBUG)
+    with running() as server:
+        server.contents.update({"x/a": b"0123456789", "x/z.zip": zipped({"b": b"1"})})
+        place = server.url.replace("://", "://user:topsecret@")
+        store: Any = FsspecStore(f"{place}/x")
+        assert bytes(store.get("a")) == b"0123456789"
+        assert [bytes(part) for part in store.get_partial_values([("a", 1, 2)])] == [b"12"]
+        with pytest.raises(KeyNotFoundError) as caught:
+            store.get("b")
+        assert "topsecret" not in f"{store!r}{store.identity}{caught.value}"
+        assert repr(store) == f"FsspecStore('{server.url}/x')"
+        assert FsspecStore(f"{server.url}/x") != store == FsspecStore(f"{place}/x")
+        assert pickle.loads(pickle.dumps(store)).identity == store.identity
+        archive: Any = FsspecStore(f"zip::{place}/x/z.zip?sig=topsecret")
+        assert bytes(archive.get("b")) == b"1"
+        assert repr(archive) == f"FsspecStore('zip::{server.url}/x/z.zip')"
+        assert repr(pickle.loads(pickle.dumps(archive))) == repr(archive)
+        assert "topsecret" not in f"{archive.identity}"
+        archive._system.fs.close()
+    assert server.url.replace("://", "://***@") in caplog.text
+    assert "topsecret" not in caplog.text
+    assert any("authorization" in each.headers for each in server.requests)
+
+
+def test_the_file_system_of_others_is_left_as_it_is() -> None:
+    """Of a file system over HTTP that is given a like one is used; the given one stays."""
+    fs = HTTPFileSystem(skip_instance_cache=True, headers={"X-Mark": "ours"})
+    with running() as server:
+        server.contents["a"] = b"1"
+        store = FsspecStore(fs, server.url)
+        assert bytes(store.get("a")) == b"1"
+        assert server.requests[0].headers["x-mark"] == "ours"
+        assert FsspecStore(fs, server.url) == store
+    assert fs.kwargs == {"headers": {"X-Mark": "ours"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (KeyError("a"), KeyNotFoundError),
+        (FileNotFoundError("a"), KeyNotFoundError),
+        (type("ResourceNotFoundError", (Exception,), {})(), KeyNotFoundError),
+        (type("Odd", (Exception,), {"status_code": 404})(), KeyNotFoundError),
+        (type("Odd", (Exception,), {"status_code": 403})(), AccessDeniedError),
+        (RuntimeError("broken"), StoreError),
+        (OSError(5, "broken"), StoreError),
+    ],
+)
+def test_what_is_behind_an_absence_counts(error: Exception, kind: type[StoreError]) -> None:
+    """A file system may call any failure absence; what it was caused by tells."""
+
+    class Odd(AbstractFileSystem):
+        protocol = "odd"
+        cachable = False
+
+        def fail(self, *args: Any, **kwargs: Any) -> Any:
+            raise FileNotFoundError("a") from error
+
+        cat_file = fail
+
+    with pytest.raises(kind) as caught:
+        FsspecStore(Odd(), "x").get("a")
+    assert type(caught.value) is kind
+
+
+def test_values_of_s3_are_one_request_each(moto: Moto) -> None:
+    """s3fs does not ask for the size before it reads a value, also where it was given."""
+    bucket = moto.bucket()
+    place = f"s3://{bucket}/x"
+    stores: list[Any] = [
+        FsspecStore(place, storage_options=moto.s3fs),
+        FsspecStore(s3fs.S3FileSystem(**moto.s3fs), f"{bucket}/x"),
+    ]
+    stores[0].set("a", b"1")
+    for store in stores:
+        store.get("a")
+        moto.requests.clear()
+        for _ in range(20):
+            assert bytes(store.get("a")) == b"1"
+        assert len(moto.requests) == 20
+
+
+def test_s3_has_as_many_connections_as_it_says(moto: Moto) -> None:
+    """An s3fs made from a URL has a connection for each request, unless told otherwise."""
+    store: Any = FsspecStore("s3://b", storage_options=moto.s3fs, concurrency=37)
+    config = {"config_kwargs": {"max_pool_connections": 5}}
+    told: Any = FsspecStore("s3://b", storage_options={**moto.s3fs, **config}, concurrency=37)
+    for each, expected in ((store, 37), (told, 5)):
+        each._system.fs.connect()
+        assert each._system.fs.s3.meta.config.max_pool_connections == expected
+    assert store == told
+
+
+def zipped(contents: Mapping[str, bytes]) -> bytes:
+    """An archive."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, value in contents.items():
+            archive.writestr(name, value)
+    return file.getvalue()
 
 
 def test_a_zip_archive_is_read(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from storekit.errors import (
     ConnectionLostError,
     KeyNotFoundError,
     RateLimitedError,
-    ReadOnlyError,
     ServerError,
     StoreError,
     TimeoutError,
@@ -224,25 +223,26 @@ def test_secrets_are_not_shown(moto: Moto, s3: Any) -> None:
     """Neither the repr nor a message has the secrets, and a pickle works without their repr."""
     assert moto.secret not in repr(s3)
     assert repr(s3).startswith("ObjectStore('s3://bucket-")
-    store = ObjectStore(
-        "http://user:topsecret@127.0.0.1:1/x?sig=topsecret",
-        allow_http=True,
-        retry_config={"max_retries": 0},
-    )
+    endpoint = {"endpoint": "http://user:topsecret@127.0.0.1:1", "retry_config": {"max_retries": 0}}
+    store = ObjectStore("s3://bucket", **{**moto.obstore, **endpoint})
     with pytest.raises(ConnectionLostError) as caught:
         store.get("a")
-    assert "topsecret" not in repr(store) + str(caught.value)
-    with pytest.raises(ValueError) as refused:
-        ObjectStore("nothing://user:topsecret@host/x")
-    assert "topsecret" not in str(refused.value)
+    assert "topsecret" not in f"{store!r}{store.identity}{caught.value}"
+    for url in ("nothing://user:topsecret@host/x", "https://user:topsecret@host/x?sig=topsecret"):
+        with pytest.raises(ValueError) as refused:
+            ObjectStore(url)
+        assert "topsecret" not in str(refused.value)
+
+
+def test_web_servers_are_refused() -> None:
+    """obstore would take a refusal of a web server for absence: an `HTTPStore` reads these."""
+    for location in ("https://example.org/x", obstore.store.HTTPStore("https://example.org/x")):
+        with pytest.raises(ValueError, match="HTTPStore"):
+            ObjectStore(location)
 
 
 def test_capabilities_are_those_of_the_backend(tmp_path: Path) -> None:
-    """Over HTTP it only reads, a directory has no compare-and-set, and what lacks is refused."""
-    http = ObjectStore("http://127.0.0.1:1/x", allow_http=True)
-    assert not isinstance(http, WritableStore | ListableStore | ConditionalStore)
-    with pytest.raises(ReadOnlyError):
-        http.set("a", b"")
+    """A directory has no compare-and-set, and what lacks is refused."""
     directory = ObjectStore(f"file://{tmp_path}")
     assert isinstance(directory, WritableStore | ListableStore)
     assert not isinstance(directory, ConditionalStore)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import trustme
 from fault_samples import (
     CONTENTS,
     FAR,
@@ -26,7 +28,7 @@ from fault_samples import (
 from servers import bad_s3 as bad
 from servers import raw_server as raw
 from servers.bad_s3 import BadS3, bad_s3, refuse
-from servers.raw_server import Behaviour, always
+from servers.raw_server import Behaviour, always, running
 
 from storekit import ZarrArray, open_zarr
 from storekit.errors import (
@@ -82,6 +84,7 @@ FAULTS: dict[str, Fault] = {
     "429": Fault(always(429, Retry_After="7"), every(BUSY), ALL),
     "408": Fault(always(408), every(LATE), ALL),
     "401": Fault(always(401), every(DENIED)),
+    "407": Fault(always(407), every(DENIED)),
     "403": Fault(refuse(403, "AccessDenied"), every(DENIED)),
     "400": Fault(refuse(400, "InvalidArgument"), every(OTHER)),
     "409": Fault(refuse(409, "OperationAborted"), every(OTHER)),
@@ -188,15 +191,64 @@ def test_ranges_that_are_ignored_cost_few_requests(server: BadS3, store: Any) ->
     assert len(server.requests) <= 4
 
 
-def test_only_this_means_absence(server: BadS3, store: Any) -> None:
-    """What the server knows no key of is absent; at once, without another attempt."""
-    server.misbehave(refuse(404, "NoSuchKey"))
+@pytest.mark.parametrize("behaviour", [refuse(404, "NoSuchKey"), refuse(410, "Gone")])
+def test_only_this_means_absence(server: BadS3, store: Any, behaviour: Behaviour) -> None:
+    """What the server knows no key of, or has no more, is absent; at once, without another
+    attempt."""
+    server.misbehave(behaviour)
     for ask in (store.get, store.getsize, store.get_versioned):
         with pytest.raises(KeyNotFoundError):
             ask("a/b")
     assert not store.exists("a/b")
     assert parts(FAR, store) == [None] * 3
     assert len(server.requests) <= 9
+
+
+@pytest.mark.parametrize("ask", [READS["list"][1], READS["list_dir"][1], WRITES["erase"][0]])
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_listing_or_an_erasure_that_is_gone_is_an_error(
+    server: BadS3, store: Any, ask: Callable[[Any], Any], status: int
+) -> None:
+    """What is not about one value is no absence: an empty listing would be other data."""
+    server.misbehave(always(status))
+    with pytest.raises(StoreError) as caught:
+        ask(store)
+    assert type(caught.value) is StoreError
+
+
+def test_what_the_server_was_sent_is_not_shown(server: BadS3, store: Any) -> None:
+    """Of an answer that fails the code and the message are shown, and not what it repeats."""
+
+    def repeat(exchange: Any) -> None:
+        sent = f"{exchange.headers}the+secret%20of the tests{exchange.target}" * 50
+        about = "Wrong region; expecting 'eu' for the secret of the tests"
+        body = f"<Error><Code>Wrong</Code><Message>{about}</Message><Sent>{sent}</Sent></Error>"
+        exchange.answer(400, {}, body.encode())
+
+    server.misbehave(repeat)
+    with pytest.raises(StoreError) as caught:
+        store.get("a/b")
+    told = str(caught.value)
+    assert "400 Bad Request: Wrong: Wrong region; expecting 'eu' for ***" in told
+    assert "Signature" not in told
+    assert "authorization" not in told
+    server.misbehave(lambda exchange: exchange.answer(400, {}, str(exchange.headers).encode()))
+    with pytest.raises(StoreError) as caught:
+        store.get("a/b")
+    assert str(caught.value).endswith("400 Bad Request")
+
+
+def test_an_unknown_authority_is_no_lost_connection() -> None:
+    """That a certificate is not trusted will not pass."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with running(context, BadS3) as server:
+        store = opened(server, 0)
+        for read in ("get", "exists", "far parts", "list"):
+            with pytest.raises(StoreError, match="certificate") as caught:
+                READS[read][1](store)
+            assert type(caught.value) is StoreError
+            assert not caught.value.retryable
 
 
 @pytest.mark.parametrize("behaviour", [raw.stall_before, raw.stall_inside])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fsspec.registry import known_implementations
 from servers.moto_server import Moto
 from servers.raw_server import running
 
@@ -312,3 +314,42 @@ def test_the_repr_shows_who_opened_it(url: str, shown: str) -> None:
     made = repr(open_store(url, **options))
     assert made.startswith(shown)
     assert "s3cret" not in made
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "reference::{}/no.json",
+        "zip::file://{}/no.zip",
+        "zip::file://{}/text",
+        "tar::file://{}/text",
+        "ftp://user:topsecret@127.0.0.1:1/x",
+        "github://topsecret@x",
+    ],
+)
+def test_what_fsspec_cannot_open_is_an_error_of_ours(url: str, tmp_path: Path) -> None:
+    """Whatever a file system raises while it is made is a `StoreError` that names the place."""
+    (tmp_path / "text").write_bytes(b"no archive")
+    with pytest.raises(sk.errors.StoreError) as caught:
+        open_store(url.format(tmp_path), driver="fsspec")
+    assert not isinstance(caught.value, sk.errors.KeyNotFoundError)
+    assert url.partition(":")[0] in str(caught.value)
+    assert "topsecret" not in str(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).op == "open"
+
+
+@pytest.mark.parametrize("url", ["lacking://x", "slow::lacking://x"])
+def test_a_package_that_fsspec_needs_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a scheme whose package is not installed the error says which it is."""
+    about = {"class": "storekit_lacks.X", "err": "Install lackfs to access it"}
+    monkeypatch.setitem(known_implementations, "lacking", about)
+    with pytest.raises(sk.errors.MissingExtraError, match="lackfs"):
+        open_store(url)
+    with pytest.raises(sk.errors.MissingExtraError, match="lackfs"):
+        sk.FsspecStore(url)
+
+
+def test_web_servers_are_not_opened_as_objects() -> None:
+    """The driver of objects refuses a web server, and says which store reads it."""
+    with pytest.raises(ValueError, match="HTTPStore"):
+        open_store("https://example.org/data", driver="object")
