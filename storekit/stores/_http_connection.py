@@ -6,6 +6,7 @@ import http.client
 import io
 import re
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -15,12 +16,14 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from storekit.stores._http_line import Line
+from storekit.typing import Value
 
 __all__ = ["OURS", "BadAnswer", "Ours", "PlainPool", "TLSPool"]
 
 OURS = "storekit-ours"
 """The name of the header by which a connection is given an `Ours`, which is not sent."""
 
+_PIECE = 1 << 20  # bytes
 _LINES = 1000  # of all heads of an answer
 _STATUS = re.compile(rb".*\n", re.DOTALL)  # `http.client` looks at it
 _FIELD = re.compile(rb"[!-9;-~]+:[^\r]*\r?\n")
@@ -150,6 +153,9 @@ class _Connection:
         if self.sock is None:
             this.connect()
         this.timeout = ours.timeout  # was that to connect
+        if body is not None:
+            headers["Content-Length"] = str(memoryview(body).nbytes)
+            body = _pieces(body)
         super().request(method, url, body=body, headers=headers, **more)  # type: ignore[misc]
         if self.line is not None:
             self.line.reach(self)
@@ -162,6 +168,12 @@ class _Connection:
     def response_class(self, line: socket.socket, **more: Any) -> _Answer:
         """What the answer is read by."""
         return _Answer(line, self, **more)
+
+
+def _pieces(body: Value) -> Iterator[memoryview]:
+    """A body in pieces, for the timeout of a socket is for all that it is given at once."""
+    view = memoryview(body).cast("B")
+    return (view[first : first + _PIECE] for first in range(0, len(view), _PIECE))
 
 
 class _PlainConnection(_Connection, HTTPConnection):  # type: ignore[misc]  # a method for a class

@@ -61,10 +61,12 @@ class HTTPStore(_Base):
     the last byte needed. Parts that came by several requests are of one state of the value, as far
     as the server's ETag, date and size tell; if they are not, all of it is read.
 
+    What a server compresses without being asked is inflated, to 1 GiB at most; more is an error.
+
     Listings are read from the indexes that a server makes of its directories: those of Python's
     ``http.server``, nginx, Apache, lighttpd, rclone and Caddy. Each directory is a request, and
     `list_dir` looks into the directories it finds, for those without keys are not listed. Where a
-    page is no index, `UnsupportedError` is raised.
+    page is no index, `UnsupportedError` is raised; where it is cut, `ServerError`.
 
     Args:
         url: With ``http`` or ``https``. A query, such as a signature, is sent with each request. A
@@ -73,9 +75,10 @@ class HTTPStore(_Base):
         headers: To send with each request.
 
         auth: ``(user, password)``, a bearer token, or a function that is given each `HTTPRequest`
-            and returns headers to add.
+            and returns a mapping of headers to add.
 
-        timeout: Seconds to wait for a connection, and for each piece of an answer.
+        timeout: Seconds to wait for a connection, and for each piece of an answer, or MiB of a
+            value that is written.
 
         concurrency: How many requests are on their way at once at most, each on a connection that
             is kept. Defaults to 256. There are fewer where answers come quickly, and after the

@@ -547,6 +547,29 @@ def test_values_come_in_pieces(server: RawServer, monkeypatch: pytest.MonkeyPatc
             assert bytes(part) == server.contents["a/b"][100:3100]
 
 
+def test_values_are_sent_in_pieces(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than 1 MiB is given to a socket at once: its timeout is for all of that."""
+    sent: list[int] = []
+    send = http.client.HTTPConnection.send
+
+    def watched(connection: http.client.HTTPConnection, data: Any) -> None:
+        sent.append(len(data))
+        send(connection, data)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "send", watched)
+    with near(server.url, writable=True) as store:
+        for size in (0, 1, 5 << 19):
+            store.set("c", bytes(range(256)) * (size >> 8) or b"x" * size)
+            assert len(server.contents["c"]) == size
+        assert server.contents["c"] == bytes(range(256)) * (5 << 11)
+    assert max(sent) == 1 << 20
+    assert {each.headers.get("content-length") for each in server.requests} == {
+        "0",
+        "1",
+        str(5 << 19),
+    }
+
+
 def test_a_length_is_not_believed(server: RawServer) -> None:
     """A value of which a server says that it has more bytes than there is memory is read as far as
     it goes, and was cut."""
