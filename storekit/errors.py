@@ -19,12 +19,14 @@ Every error storekit raises, in one tree.
           RateLimitedError            retry_after
           ServerError
       MetadataError (ValueError)      a document is malformed: document, field, expected, found
-      CodecError                      bytes cannot be encoded or decoded: codec, key
+      CodecError (RuntimeError)       bytes cannot be encoded or decoded: codec, key
         ChecksumError                 the bytes are not those that were written
-        CorruptFrameError             the bytes are not a frame, or not all of it
+        CorruptFrameError             the bytes are a frame that is damaged, or not all of it
+          NotAFrameError (TypeError)  the bytes are something else
       SelectionError (IndexError)     an index that does not fit the array
       ShapeError (ValueError)         data that does not fit its place
       NodeNotFoundError (KeyError)
+        PathNotFoundError (FileNotFoundError)    nothing at all at a path or a URL
       NodeExistsError (ValueError)
       NodeTypeError (TypeError)       a group where an array was asked for, or the reverse
       SimulationError (RuntimeError)  a virtual clock used by a thread that it does not order
@@ -32,7 +34,8 @@ Every error storekit raises, in one tree.
       MissingExtraError (ImportError) an optional dependency; the message names the extra
 
 `KeyNotFoundError` is not an `OSError`: code that catches `OSError` around a store call must not
-take absence for failure, nor failure for absence.
+take absence for failure, nor failure for absence. What blosc2 raises a `RuntimeError`, `TypeError`
+or `FileNotFoundError` for is one here, too.
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ __all__ = [
     "NodeExistsError",
     "NodeNotFoundError",
     "NodeTypeError",
+    "NotAFrameError",
+    "PathNotFoundError",
     "QuotaExceededError",
     "RateLimitedError",
     "ReadOnlyError",
@@ -225,7 +230,7 @@ class MetadataError(StorekitError, ValueError):
         )
 
 
-class CodecError(StorekitError):
+class CodecError(StorekitError, RuntimeError):
     """
     A codec could not encode or decode a chunk.
 
@@ -257,6 +262,10 @@ class CorruptFrameError(CodecError):
     """The bytes are not a well-formed blosc2 frame."""
 
 
+class NotAFrameError(CorruptFrameError, TypeError):
+    """The bytes do not begin as a blosc2 frame does."""
+
+
 class SelectionError(StorekitError, IndexError):
     """An index or a selection that does not fit the array."""
 
@@ -267,6 +276,10 @@ class ShapeError(StorekitError, ValueError):
 
 class NodeNotFoundError(StorekitError, KeyError):
     """No group and no array at this path."""
+
+
+class PathNotFoundError(NodeNotFoundError, FileNotFoundError):
+    """There is nothing at the path or URL that was to be opened."""
 
 
 class NodeExistsError(StorekitError, ValueError):

@@ -161,7 +161,7 @@ def test_options_of_copy_are_those_of_the_function() -> None:
 @pytest.mark.usefixtures("place")
 def test_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be done is said in one line on stderr, and the status is 1."""
-    assert "no node" in failed(capsys, "info", "nothing.zarr")
+    assert "there is no file" in failed(capsys, "info", "nothing.zarr")
     assert "nothing" in failed(capsys, "info", "z.zarr", "nothing")
     assert "already" in failed(capsys, "copy", "z.zarr", "x.b2nd", "--source-path", "sub/a")
     assert "one array" in failed(capsys, "copy", "z.zarr", "g.b2nd")

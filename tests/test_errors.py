@@ -140,6 +140,19 @@ def test_builtin_errors_are_caught_by_their_name() -> None:
             raise kind("message", op="get")
 
 
+def test_what_blosc2_raises_builtin_errors_for_is_one() -> None:
+    """Code that was written for blosc2 catches what is missing, no frame, or damaged."""
+    for kind, builtin in (
+        (errors.PathNotFoundError, FileNotFoundError),
+        (errors.NotAFrameError, TypeError),
+        (errors.CorruptFrameError, RuntimeError),
+        (ChecksumError, RuntimeError),
+    ):
+        with pytest.raises(builtin, match="message"):
+            raise kind("message")
+    assert not issubclass(errors.PathNotFoundError, KeyNotFoundError)
+
+
 def test_a_metadata_error_names_document_field_and_both_values() -> None:
     """The message says where, what was expected and what was found, shortened."""
     error = MetadataError(field="shape", expected="a list", found="x" * 1000)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from storekit.errors import CorruptFrameError, KeyNotFoundError, ReadOnlyError
+from storekit.errors import NotAFrameError, PathNotFoundError, ReadOnlyError
 from storekit.frames.frame import Frame, load_frame, pack_ends, parse_ends, trimmed
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.memory import MemoryHome
@@ -102,7 +102,7 @@ def mapped(path: str, offset: int = 0) -> BufferHome:
         offset: Where in the file the frame begins.
 
     Raises:
-        KeyNotFoundError: If there is no file.
+        PathNotFoundError: If there is no file.
 
         CorruptFrameError: If there is no frame in it.
     """
@@ -110,10 +110,10 @@ def mapped(path: str, offset: int = 0) -> BufferHome:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise KeyNotFoundError(f"no file {path!r}", op="get", key=path) from None
+        raise PathNotFoundError(f"no file {path!r}") from None
     try:
         if not os.fstat(fd).st_size:
-            raise CorruptFrameError("not a blosc2 frame")
+            raise NotAFrameError(f"{path!r} is empty")
         content = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
     finally:
         os.close(fd)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from storekit.errors import CorruptFrameError, MetadataError
+from storekit.errors import CorruptFrameError, MetadataError, NotAFrameError
 from storekit.typing import Value
 
 __all__ = [
@@ -155,17 +155,21 @@ def parse_header(data: Value, sparse: bool = False) -> FrameHeader:
         sparse: Whether it is the file beside the chunks of a sparse frame.
 
     Raises:
+        NotAFrameError: If it does not begin as frames do.
+
         CorruptFrameError: If it is not the header of such a frame.
     """
+    if bytes(data[: len(_MAGIC)]) != _MAGIC:
+        raise NotAFrameError("not a blosc2 frame")
     if len(data) < MIN_HEADER:
         raise CorruptFrameError(f"a frame has at least {MIN_HEADER} bytes, found {len(data)}")
     fields = _HEADER.unpack_from(data)
-    (magic, *fixed, has_vlmeta, d8, nfilters, filters) = fields
+    (_, *fixed, has_vlmeta, d8, nfilters, filters) = fields
     _, header_len, _, frame_len, _, flags, kind, codec, splitmode, *rest = fixed
     _, nbytes, _, cbytes, _, typesize, _, blocksize, _, chunksize, *_ = rest
     markers = (fixed[0], fixed[2], fixed[4], *rest[0::2], d8)
-    if magic != _MAGIC or markers != _MARKERS or has_vlmeta not in (0xC2, 0xC3):
-        raise CorruptFrameError("not a blosc2 frame")
+    if markers != _MARKERS or has_vlmeta not in (0xC2, 0xC3):
+        raise CorruptFrameError("the header of the frame is damaged")
     known = flags & 0xF <= _LAST_VERSION and flags & 0x30 == _OFFSETS_64
     if kind != (_SPARSE if sparse else _CONTIGUOUS) or not known:
         raise CorruptFrameError(f"an unknown kind of frame: flags {flags:#x}, type {kind}")

@@ -77,7 +77,7 @@ class LogHome(Home):
         start: Where in the file the frame begins. Then it cannot be changed.
 
     Raises:
-        KeyNotFoundError: If there is no file.
+        PathNotFoundError: If there is no file.
 
         CorruptFrameError: If there is no frame in it.
     """

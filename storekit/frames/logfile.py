@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from storekit.errors import AccessDeniedError, KeyNotFoundError, ReadOnlyError, StoreError
+from storekit.errors import (
+    AccessDeniedError,
+    PathNotFoundError,
+    ReadOnlyError,
+    StoreError,
+    StorekitError,
+)
 from storekit.frames.layout import MIN_HEADER
 from storekit.keys import RESERVED, resolve_range
 from storekit.stores._files import pread
@@ -99,10 +105,10 @@ def write_at(fd: int, data: Value, place: int) -> None:
         view, place = view[written:], place + written
 
 
-def file_error(error: OSError, path: str, op: str) -> StoreError:
-    """What a file cannot do, as the error of a store."""
+def file_error(error: OSError, path: str, op: str) -> StorekitError:
+    """What a file cannot do, as an error of ours; never as the absence of a key."""
     if isinstance(error, FileNotFoundError):
-        return KeyNotFoundError(f"no file {path!r}", op=op, key=path)
+        return PathNotFoundError(f"no file {path!r}")
     kind: type[StoreError] = StoreError
     if error.errno == errno.EROFS:
         kind = ReadOnlyError
@@ -113,10 +119,10 @@ def file_error(error: OSError, path: str, op: str) -> StoreError:
 
 @contextmanager
 def file_errors(path: str, op: str) -> Iterator[None]:
-    """Let errors of files be errors of stores."""
+    """Let errors of files be errors of ours."""
     try:
         yield
-    except StoreError:
+    except StorekitError:
         raise
     except OSError as error:
         raise file_error(error, path, op) from error

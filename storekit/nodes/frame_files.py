@@ -8,7 +8,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from storekit.errors import CorruptFrameError, NodeTypeError
+from storekit.errors import (
+    CorruptFrameError,
+    KeyNotFoundError,
+    NodeTypeError,
+    NotAFrameError,
+    PathNotFoundError,
+)
 from storekit.frames.buffer import BufferHome, in_memory, mapped
 from storekit.frames.home import Home
 from storekit.frames.kinds import check_kind
@@ -62,9 +68,11 @@ def open(
         or of ``V`` with the size of its elements. Of others what `storekit.open` returns.
 
     Raises:
-        KeyNotFoundError, NodeNotFoundError: If there is nothing.
+        PathNotFoundError: If there is nothing.
 
-        CorruptFrameError: If it is no frame, or a damaged one.
+        NotAFrameError: If it is no frame.
+
+        CorruptFrameError, ChecksumError: If it is a damaged one.
 
         ValueError: If an argument is not possible.
 
@@ -78,7 +86,7 @@ def open(
     if offset or mmap_mode is not None:
         return _node(_part(urlpath, offset, mmap_mode), os.fspath(urlpath))
     if path is not None and path.is_file() and not kind_of_file(str(path)):
-        raise CorruptFrameError(f"{str(path)!r} is not in the format of blosc2's frames")
+        raise NotAFrameError(f"{str(path)!r} is not in the format of blosc2's frames")
     return open_node(urlpath, mode=mode)
 
 
@@ -210,7 +218,10 @@ def _part(urlpath: str | os.PathLike[str], offset: int, mmap_mode: str | None) -
         store, key = open_parent(str(urlpath))
         if not isinstance(store, ReadableStore):
             raise TypeError(f"{store!r} cannot be read")
-        return StoredHome(store, key, start=offset)
+        try:
+            return StoredHome(store, key, start=offset)
+        except KeyNotFoundError as error:
+            raise PathNotFoundError(str(error)) from error
     return LogHome(str(path), start=offset) if mmap_mode is None else mapped(str(path), offset)
 
 

@@ -122,9 +122,11 @@ def load_tensor(urlpath: str | os.PathLike[str], dparams: Mapping[str, Any] | No
     Raises:
         NodeTypeError: If it is a frame, but not one of these.
 
-        CorruptFrameError: If it is no frame, or a damaged one.
+        NotAFrameError: If it is no frame.
 
-        KeyNotFoundError, NodeNotFoundError: If there is nothing.
+        CorruptFrameError, ChecksumError: If it is a damaged one.
+
+        PathNotFoundError: If there is nothing.
 
         MissingExtraError: If the library is not installed.
     """

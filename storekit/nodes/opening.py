@@ -6,7 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from storekit.errors import CorruptFrameError, KeyNotFoundError, NodeNotFoundError
+from storekit.errors import (
+    CorruptFrameError,
+    KeyNotFoundError,
+    NodeNotFoundError,
+    PathNotFoundError,
+)
 from storekit.nodes.naming import normal_path
 from storekit.nodes.zarr_group import open_zarr
 from storekit.stores._url_parts import local_path, name_in
@@ -56,7 +61,8 @@ def open(
         A `ZarrGroup`, `ZarrArray`, `FrameArray` or `ContainerGroup`.
 
     Raises:
-        NodeNotFoundError: If there is none.
+        NodeNotFoundError: If there is none; if no `path` in it was asked for, and no store, a
+            `PathNotFoundError`, which is a `FileNotFoundError`, too.
 
         ValueError: If nothing is known to open the URL, or the mode is none of these.
 
@@ -73,6 +79,22 @@ def open(
         if driver is not None or options:
             raise ValueError("driver and options are for URLs, not for a store that is open")
         return _in_store(url, path, mode)
+    try:
+        return _at(url, path, mode, driver, options)
+    except NodeNotFoundError as error:
+        if path:
+            raise
+        raise PathNotFoundError(str(error)) from error
+
+
+def _at(
+    url: str | os.PathLike[str],
+    path: str,
+    mode: str | None,
+    driver: str | None,
+    options: dict[str, Any],
+) -> Any:
+    """What is at a URL, or at a path in it."""
     if driver in (None, "local") and url and (file := local_path(url)) is not None:
         return _local(url, file, path, mode, driver, options)
     if isinstance(url, str) and driver != "zip" and (name := name_in(url)):
@@ -89,6 +111,8 @@ def _local(
     options: dict[str, Any],
 ) -> Any:
     """What is on this machine: a file is looked into first."""
+    if not file.exists():
+        raise PathNotFoundError(f"there is no file and no directory {str(file)!r}")
     if file.is_file():
         from storekit.nodes import frame_opening as frames
 

@@ -16,8 +16,8 @@ from frame_files import create, empty_frame, opened, stock_reads
 
 from storekit.errors import (
     CorruptFrameError,
-    KeyNotFoundError,
     MetadataError,
+    PathNotFoundError,
     ShapeError,
     StoreError,
 )
@@ -204,7 +204,7 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
     for _ in range(20):
         with pytest.raises(CorruptFrameError):
             opened(damaged)
-        with pytest.raises(KeyNotFoundError):
+        with pytest.raises(PathNotFoundError):
             opened(tmp_path / "c.b2nd")
         with pytest.raises(StoreError):
             opened(tmp_path)

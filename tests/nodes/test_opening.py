@@ -238,7 +238,7 @@ def test_archives_are_changed_only_on_demand(tmp_path: Path) -> None:
     array[0, 0] = 9
     array.store.close()
     assert sk.open(path, "a")[0, 0] == 9
-    with pytest.raises(StoreError):
+    with pytest.raises(NodeNotFoundError):
         sk.open(tmp_path / "new.zip", mode="a")
     assert not (tmp_path / "new.zip").exists()
 

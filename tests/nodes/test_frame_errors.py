@@ -1,0 +1,57 @@
+"""What is missing, and what is no frame: errors that code written for blosc2 catches, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import storekit
+from storekit import errors, frames
+
+
+@pytest.mark.parametrize(
+    "read", [frames.open, frames.load, frames.load_array, frames.load_tensor, storekit.open]
+)
+def test_what_is_missing(tmp_path: Path, read: Callable[..., object]) -> None:
+    """A path or URL with nothing is a FileNotFoundError, and never the absence of a key."""
+    names = ("a", "a.b2nd", "a.b2e", "a.b2z", "a.zarr", "none/a")
+    far = [f"memory://missing/{name}" for name in names]
+    for place in (*far, *(tmp_path / name for name in (*names, "a.zip"))):
+        with pytest.raises(FileNotFoundError) as caught:
+            read(place)
+        assert isinstance(caught.value, errors.PathNotFoundError)
+        assert isinstance(caught.value, errors.NodeNotFoundError)
+    frames.remove(tmp_path / "a.b2nd")
+
+
+@pytest.mark.parametrize("more", [{"offset": 5}, {"mmap_mode": "r"}])
+def test_what_is_missing_in_part(tmp_path: Path, more: dict[str, Any]) -> None:
+    """So it is if the frame was to be mapped, or is said to begin somewhere in a file."""
+    with pytest.raises(errors.PathNotFoundError):
+        frames.open(tmp_path / "a.b2nd", **more)
+    if "offset" in more:
+        with pytest.raises(errors.PathNotFoundError):
+            frames.open("memory://missing/a.b2nd", **more)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"text" * 100])
+def test_what_is_no_frame(tmp_path: Path, content: bytes) -> None:
+    """A file that is something else is a TypeError, as in blosc2; a frame cut off is none."""
+    path = tmp_path / "a.b2nd"
+    path.write_bytes(content)
+    for read in (frames.open, frames.load, frames.load_array, frames.load_tensor, storekit.open):
+        with pytest.raises(TypeError) as caught:
+            read(path)
+        assert isinstance(caught.value, errors.NotAFrameError)
+    with pytest.raises(errors.NotAFrameError):
+        frames.open(path, mmap_mode="r")
+    with pytest.raises(errors.NotAFrameError):
+        frames.from_cframe(content)
+    path.write_bytes(frames.zeros(3, dtype="i4").to_cframe()[:50])
+    for read in (frames.open, frames.load_array):
+        with pytest.raises(RuntimeError) as caught:
+            read(path)
+        assert not isinstance(caught.value, TypeError)
