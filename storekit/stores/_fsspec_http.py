@@ -18,6 +18,7 @@ from storekit.stores._http_answers import content_range
 __all__ = ["AnswerError", "checked", "checking", "hide_secrets"]
 
 _OPTION = "raise_for_status"  # of a request of aiohttp
+_ENCODINGS = ("", "identity", "gzip", "deflate")  # that aiohttp makes good
 _ASKED = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 _USER = re.compile(r"(?<=://)[^/\s]+@")
 _QUERY = re.compile(r"\?[^\s'\">]*")
@@ -59,6 +60,10 @@ class _Check:
         coding = headers.get("Transfer-Encoding", "").strip().lower()
         if "Content-Length" not in headers and coding != "chunked":
             text = "the server does not say how long the body is, so its end could not be told"
+            raise AnswerError(text, UnsupportedError)
+        encoding = headers.get("Content-Encoding", "").strip().lower()
+        if encoding not in _ENCODINGS:
+            text = f"the server insists on the encoding {encoding[:40]!r}"
             raise AnswerError(text, UnsupportedError)
         if response.status == 206 and not _is_part(asked, headers):
             raise AnswerError("the server answered with other bytes than asked for", ServerError)

@@ -277,6 +277,21 @@ def test_answers_are_looked_at_in_chains(
     assert store.get("a/b") == CONTENTS["a/b"]
 
 
+@pytest.mark.parametrize("kind", ["http"])
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "x-gzip", "secret"])
+def test_an_encoding_that_stays_is_refused(site: Site, kind: str, encoding: str) -> None:
+    """What aiohttp would hand on as it came is no value."""
+
+    def encode(exchange: Any) -> None:
+        status, headers, body = exchange.server.right(exchange)
+        exchange.answer(status, {**headers, "Content-Encoding": encoding}, gzip.compress(body))
+
+    site.server.misbehave(encode)
+    for read in ("get", "getsize", "one part"):
+        with pytest.raises(UnsupportedError, match=encoding):
+            READS[read][1](site.open())
+
+
 def test_an_unknown_authority_is_no_lost_connection() -> None:
     """That a certificate is not trusted will not pass, over HTTP and over S3."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
