@@ -18,8 +18,10 @@ from benchmarks.adapters.plan import Step, bounds, plan, split
 from benchmarks.data import Array
 from benchmarks.layout import CPARAMS, DTYPE, Layout
 from storekit.frames.b2nd import B2ndMeta
-from storekit.frames.frame import Frame, load_frame, new_ends, pack_ends
+from storekit.frames.ends import new_ends, pack_ends
+from storekit.frames.frame import Frame
 from storekit.frames.grid import default_blocks
+from storekit.frames.loading import load_frame
 from storekit.frames.params import CParams
 from storekit.keys import resolve_range
 from storekit.typing import ByteRange, Value

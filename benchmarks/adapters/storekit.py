@@ -23,7 +23,7 @@ from benchmarks.adapters.frames import frame_ends
 from benchmarks.data import Array
 from benchmarks.layout import DTYPE, Layout, array_document, group_document
 from storekit.codecs import ChunkSpec, Pipeline
-from storekit.frames.frame import parse_ends
+from storekit.frames.loading import parse_ends
 from storekit.frames.log import LogHome
 from storekit.frames.memory import MemoryHome
 from storekit.nodes.frame_array import FrameArray

@@ -21,15 +21,12 @@ from storekit.errors import CorruptFrameError, MetadataError
 from storekit.frames.chunk import parse_chunk, unchecked_decompress_into
 from storekit.frames.chunkseal import head_size, read_head, repeated, seal_chunk, verify_chunk
 from storekit.frames.head import Head
-from storekit.frames.layout import FrameHeader
+from storekit.frames.layout import FrameHeader, chunk_typesize
 from storekit.frames.params import Codec, CParams
 from storekit.selection.part import Part, take
 from storekit.typing import AnyArray, Shape, Value
 
 __all__ = ["FrameChunkCoder", "PlainChunkCoder"]
-
-MAX_TYPESIZE = 255
-"""Larger elements are bytes to blosc2."""
 
 _RATES: dict[int, str] = {Codec.ZLIB: "zlib", Codec.ZSTD: "zstd"}
 
@@ -62,8 +59,7 @@ class FrameChunkCoder(BlockCoder):
     @cached_property
     def _settings(self) -> dict[str, Any]:
         # Not before something is written: what cannot be written may well be read.
-        itemsize = self.spec.dtype.itemsize
-        typesize = itemsize if itemsize <= MAX_TYPESIZE else 1
+        typesize = chunk_typesize(self.spec.dtype.itemsize)
         return self.cparams.compress_args(typesize, self._grid.blocksize)
 
     def encode(self, chunk: AnyArray) -> Value:

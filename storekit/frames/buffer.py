@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from storekit.errors import NotAFrameError, PathNotFoundError, ReadOnlyError
-from storekit.frames.frame import Frame, load_frame, pack_ends, parse_ends, trimmed
+from storekit.frames.ends import pack_ends
+from storekit.frames.frame import Frame, trimmed
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.loading import load_frame, parse_ends
 from storekit.frames.memory import MemoryHome
 from storekit.keys import resolve_range
 from storekit.stores.base import Latency

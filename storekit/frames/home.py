@@ -20,7 +20,8 @@ import numpy as np
 from storekit.clock import REAL_CLOCK, Clock
 from storekit.errors import MetadataError
 from storekit.frames.b2nd import B2ndMeta
-from storekit.frames.frame import Frame, grid_counts, pack_ends, trimmed
+from storekit.frames.ends import pack_ends
+from storekit.frames.frame import Frame, grid_counts, trimmed
 from storekit.frames.index import MAX_CHUNKS
 from storekit.frames.layout import ZEROS
 from storekit.frames.seal import SEAL

@@ -32,6 +32,7 @@ __all__ = [
     "ZEROS",
     "FrameHeader",
     "Metalayer",
+    "chunk_typesize",
     "pack_header",
     "pack_index",
     "pack_metalayers",
@@ -48,7 +49,7 @@ MAX_METALAYERS = 16
 MAX_NAME = 31
 
 MAX_TYPESIZE = 255
-"""Larger elements are bytes to the chunks of blosc2, and unknown to caterva."""
+"""Larger elements are bytes to the chunks of blosc2 (`chunk_typesize`), unknown to caterva."""
 
 _MAGIC = b"\x9e\xa8b2frame\0"
 _MARKERS = (0xD2, 0xCF, 0xA4, 0xD3, 0xD3, 0xD2, 0xD2, 0xD2, 0xD1, 0xD1, 0xD8)
@@ -126,6 +127,11 @@ class Metalayer(NamedTuple):
 
     start: int
     content: bytes
+
+
+def chunk_typesize(itemsize: int) -> int:
+    """What a chunk states as the bytes of an element."""
+    return itemsize if itemsize <= MAX_TYPESIZE else 1
 
 
 def pack_header(header: FrameHeader, metalayers: bytes) -> bytes:

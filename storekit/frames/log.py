@@ -19,8 +19,9 @@ from functools import partial
 from typing import Any
 
 from storekit.errors import AccessDeniedError, CodecError, ReadOnlyError
-from storekit.frames.frame import Frame, chunk_size, load_frame, parse_ends
+from storekit.frames.frame import Frame, chunk_size
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.loading import load_frame, parse_ends
 from storekit.frames.logfile import (
     LogFile,
     Stamp,

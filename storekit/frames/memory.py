@@ -8,8 +8,9 @@ from itertools import count
 from typing import Any, Self
 
 from storekit.errors import ReadOnlyError
-from storekit.frames.frame import Frame, load_frame, parse_ends, trimmed
+from storekit.frames.frame import Frame, trimmed
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.loading import load_frame, parse_ends
 from storekit.keys import resolve_range
 from storekit.stores.base import Latency
 from storekit.typing import ByteRange, Value

@@ -11,9 +11,10 @@ import numpy as np
 from storekit.errors import CodecError, CorruptFrameError
 from storekit.frames.chunk import MAX_CHUNK, backend, decompress_into, parse_chunk
 from storekit.frames.chunkseal import seal_chunk
-from storekit.frames.frame import Frame, pack_ends, plain_meta
+from storekit.frames.ends import pack_ends
+from storekit.frames.frame import Frame, plain_meta
 from storekit.frames.grid import BLOCK_BYTES
-from storekit.frames.layout import MAX_TYPESIZE, ZEROS, FrameHeader
+from storekit.frames.layout import ZEROS, FrameHeader, chunk_typesize
 from storekit.frames.params import CParams
 from storekit.frames.trailer import Layers
 from storekit.typing import Value
@@ -48,7 +49,7 @@ def plain_ends(
     Raises:
         CodecError: If the size of the chunks is impossible.
     """
-    typesize = typesize if typesize <= MAX_TYPESIZE else 1
+    typesize = chunk_typesize(typesize)
     asked = CHUNK_BYTES if chunksize is None else chunksize
     if not 0 < asked <= MAX_CHUNK:
         raise CodecError(f"chunks of {asked} bytes; blosc2 has them of 1 to {MAX_CHUNK}")

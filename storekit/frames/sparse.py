@@ -27,9 +27,11 @@ from storekit.errors import (
     NodeNotFoundError,
     ReadOnlyError,
 )
-from storekit.frames.frame import Frame, pack_ends, parse_ends, parse_sparse
+from storekit.frames.ends import pack_ends
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.layout import parse_header
+from storekit.frames.loading import parse_ends, parse_sparse
 from storekit.frames.sparsechange import SparseChange
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
 from storekit.stores.local import LocalStore

@@ -7,8 +7,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from storekit.errors import ConflictError, CorruptFrameError, StoreError
-from storekit.frames.frame import chunk_size, parse_sparse
+from storekit.frames.frame import chunk_size
 from storekit.frames.home import Change, Snapshot
+from storekit.frames.loading import parse_sparse
 from storekit.keys import resolve_range
 from storekit.stores.base import ConditionalStore, WritableStore
 from storekit.typing import ByteRange, Value

@@ -13,8 +13,9 @@ from storekit.errors import (
     ReadOnlyError,
     StoreError,
 )
-from storekit.frames.frame import Frame, load_frame
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
+from storekit.frames.loading import load_frame
 from storekit.keys import resolve_range
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
 from storekit.stores.states import ChangedError, States

@@ -16,8 +16,9 @@ from storekit.errors import CorruptFrameError
 from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, DICT, MEMCPYED
 from storekit.frames.chunkseal import read_head
-from storekit.frames.frame import grid_counts, load_frame, trimmed
+from storekit.frames.frame import grid_counts, trimmed
 from storekit.frames.layout import FrameHeader, pack_header, pack_metalayers
+from storekit.frames.loading import load_frame
 from storekit.frames.seal import SEAL, TAIL, check_seal, empty_seal, find_seal, pack_seal
 from storekit.keys import resolve_range
 from storekit.typing import ByteRange, DType, Shape, Value

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -35,6 +34,9 @@ T = TypeVar("T")
 
 _TRIES = 5
 """How often a frame is read that others replace meanwhile."""
+
+_MOST_CHANGES = 100
+"""How often a change is tried that loses against others; more would be a store that is wrong."""
 
 _Settings: TypeAlias = tuple[ChunkSpec, Shape, CParams, bool]
 
@@ -82,9 +84,7 @@ class FrameArray(FrameParts):
         return _State(snapshot, chunks, self._io(chunks, snapshot.frame.meta.shape))
 
     def _io(self, chunks: FrameChunks, shape: Shape) -> ChunkIO:
-        return FrameIO(
-            chunks, shape, self._coder(chunks.frame), _numbering(shape, chunks.frame.meta.chunks)
-        )
+        return FrameIO(chunks, shape, self._coder(chunks.frame))
 
     def _coder(self, frame: Frame) -> FrameChunkCoder:
         meta = frame.meta
@@ -253,7 +253,13 @@ class FrameArray(FrameParts):
         return self._settled(lambda: self._now().snapshot.pack())
 
     def _change(self, edit: Callable[[Change], T]) -> T:
-        """Change the frame, again as long as others do so at the same time."""
+        """
+        Change the frame, again if others do so at the same time.
+
+        Raises:
+            ConflictError: If they were faster a hundred times.
+        """
+        tries = 1
         while True:
             with value_lock(self._state.chunks, "frame"):
                 try:
@@ -262,7 +268,9 @@ class FrameArray(FrameParts):
                         change.commit()
                     return result
                 except ConflictError:
-                    continue
+                    if tries == _MOST_CHANGES:
+                        raise
+                    tries += 1
 
     def _submit(self, task: Callable[..., T], *args: Any) -> Future[T]:
         return submit(self._home.clock, self._home.concurrency, task, *args)
@@ -276,14 +284,3 @@ def _check_fits(selection: Selection, shape: Shape) -> None:
         for axis, n in zip(axes, shape, strict=True)
     ):
         raise SelectionError(f"the array has become smaller meanwhile: {shape}")
-
-
-def _numbering(shape: Shape, chunks: Shape) -> Callable[[tuple[str, ...]], str]:
-    """From the place of a chunk in the grid to its number, both as texts."""
-    counts = [-(-n // c) if c else 0 for n, c in zip(shape, chunks, strict=True)]
-    strides = [prod(counts[i + 1 :]) for i in range(len(counts))]
-
-    def number(place: tuple[str, ...]) -> str:
-        return str(sum(int(label) * stride for label, stride in zip(place, strides, strict=True)))
-
-    return number

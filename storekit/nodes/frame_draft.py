@@ -13,7 +13,8 @@ from storekit.codecs.frame_chunk import FrameChunkCoder
 from storekit.codecs.spec import ChunkSpec
 from storekit.frames.b2nd import B2ND, CATERVA
 from storekit.frames.chunkvalue import value_chunk
-from storekit.frames.frame import grid_counts, new_ends
+from storekit.frames.ends import new_ends
+from storekit.frames.frame import grid_counts
 from storekit.frames.home import Change
 from storekit.frames.layout import MAX_TYPESIZE, ZEROS
 from storekit.frames.params import CParams

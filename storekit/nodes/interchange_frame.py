@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from storekit.errors import ConflictError, NodeExistsError, ReadOnlyError
 from storekit.frames.b2nd import B2ndMeta
-from storekit.frames.frame import new_ends, parse_ends
+from storekit.frames.ends import new_ends
 from storekit.frames.home import Change
+from storekit.frames.loading import parse_ends
 from storekit.frames.log import LogHome
 from storekit.frames.logfile import file_errors
 from storekit.frames.memory import MemoryHome

@@ -17,8 +17,10 @@ from frame_files import empty_frame
 from frame_samples import cparams, special, stock
 
 from storekit.frames.b2nd import CATERVA, B2ndMeta
-from storekit.frames.frame import Frame, load_frame, pack_ends
+from storekit.frames.ends import pack_ends
+from storekit.frames.frame import Frame
 from storekit.frames.layout import MIN_HEADER, NANS, UNINIT, ZEROS
+from storekit.frames.loading import load_frame
 from storekit.frames.log import LogHome
 from storekit.nodes.frame_array import FrameArray
 from storekit.typing import AnyArray

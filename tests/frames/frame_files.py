@@ -9,7 +9,7 @@ import blosc2
 import numpy as np
 
 from storekit.frames.b2nd import B2ndMeta
-from storekit.frames.frame import new_ends
+from storekit.frames.ends import new_ends
 from storekit.frames.log import LogHome
 from storekit.frames.params import CParams
 from storekit.nodes.frame_array import FrameArray

@@ -17,7 +17,7 @@ from frame_samples import stock
 from storekit.errors import StorekitError
 from storekit.frames import log
 from storekit.frames.buffer import BufferHome, in_memory, mapped
-from storekit.frames.frame import pack_ends
+from storekit.frames.ends import pack_ends
 from storekit.frames.home import Home
 from storekit.frames.log import LogHome
 from storekit.frames.sparse import SparseHome

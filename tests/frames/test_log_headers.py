@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from frame_files import create, empty_frame, opened, stock_reads
 
 from storekit.frames import log
-from storekit.frames.frame import Frame, Read, load_frame
+from storekit.frames.frame import Frame
 from storekit.frames.layout import NANS
+from storekit.frames.loading import Read, load_frame
 from storekit.frames.log import LogHome
+from storekit.keys import resolve_range
+from storekit.typing import ByteRange, Value
 
 OLD = np.arange(600, dtype="i4").reshape(30, 20)
 
@@ -75,3 +79,16 @@ def test_a_header_that_is_read_while_it_is_written(
     frame = reader.snapshot().frame
     assert frame.offsets[1] == NANS
     assert frame.layers["mine"].content == b"new"
+
+
+def test_what_follows_a_frame_is_not_its_end() -> None:
+    """From afar the last bytes of a value are tried first; those of another frame do no harm."""
+    data, other = empty_frame((30, 20), (10, 10), (5, 5)), empty_frame((29, 20), (10, 10), (5, 5))
+    value = data + other
+    assert len(data) == len(other)
+
+    def read(ranges: Sequence[ByteRange]) -> list[Value]:
+        spans = (resolve_range(*each, len(value)) for each in ranges)
+        return [value[first:last] for first, last in spans]
+
+    assert load_frame(read, far=True).meta.shape == (30, 20)

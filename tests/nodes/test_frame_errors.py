@@ -10,6 +10,9 @@ import pytest
 
 import storekit
 from storekit import errors, frames
+from storekit.frames.stored import StoredHome
+from storekit.stores import MemoryStore
+from storekit.typing import Value
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,31 @@ def test_what_is_no_frame(tmp_path: Path, content: bytes) -> None:
         with pytest.raises(RuntimeError) as caught:
             read(path)
         assert not isinstance(caught.value, TypeError)
+
+
+class BusyStore(MemoryStore):
+    """A store in which somebody else is always faster, so many times."""
+
+    rest = 0
+
+    def _compare_and_set(
+        self, key: str, value: Value | None, expected_version: str | None
+    ) -> str | None:
+        if self.rest:
+            self.rest -= 1
+            raise errors.ConflictError("somebody was faster", store=self, key=key)
+        return super()._compare_and_set(key, value, expected_version)
+
+
+@pytest.mark.parametrize("lost", [99, 100])
+def test_a_change_is_not_tried_for_ever(lost: int) -> None:
+    """A change that loses against others is tried a hundred times, and then an error."""
+    store = BusyStore({"a": frames.zeros(3, dtype="i4").to_cframe()})
+    array = frames.FrameArray(StoredHome(store, "a", writable=True))
+    store.rest = lost
+    if lost == 100:
+        with pytest.raises(errors.ConflictError):
+            array[0] = 1
+    array[1] = 2
+    assert array[...].tolist() == [0, 2, 0]
+    assert store.rest == 0

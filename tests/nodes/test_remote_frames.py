@@ -16,7 +16,7 @@ from servers.web_servers import rclone_server as rclone_server
 
 import storekit as sk
 from storekit.errors import CodecError, ConnectionLostError
-from storekit.frames.frame import FIRST_READ, LAST_READ
+from storekit.frames.loading import FIRST_READ, LAST_READ
 from storekit.frames.log import LogHome
 from storekit.nodes.frame_array import FrameArray
 from storekit.simulation import VirtualClock
