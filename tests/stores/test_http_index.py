@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storekit.stores._http_index import BrokenIndexError, names_in
@@ -179,6 +179,7 @@ def test_half_a_page_is_no_list(server: str) -> None:
     assert found == {"error"}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([HTML, JSON, ""]))
 def test_no_page_breaks_the_reader(page: bytes, kind: str) -> None:
     """Whatever a server sends is read as names, or as no index, or is broken; nothing else."""
