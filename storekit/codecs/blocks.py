@@ -72,22 +72,44 @@ class BlockCoder(ChunkCoder):
 
     def read_part(self, fetch: Fetch, out: AnyArray, part: Part) -> None:
         """Read the head of a chunk, then the blocks that a part needs."""
+        self.read_known(fetch, out, part)
+
+    def read_known(
+        self, fetch: Fetch, out: AnyArray, part: Part, head: Head | None = None
+    ) -> Head | None:
+        """
+        As `read_part`, of a chunk of which the head may be known.
+
+        Args:
+            fetch: Reads byte ranges of the chunk's value.
+
+            out: As for `decode_into`.
+
+            part: Which part.
+
+            head: As an earlier call has returned it. Then it is not read again.
+
+        Returns:
+            The head, if it is known now.
+        """
         picked = self._grid.pick(part)
         if picked is None:
             self.decode_into(fetch([(0, None)])[0], out, part)
-            return
-        size = max(FIRST_READ, self._head_size)
-        first = fetch([(0, size)])[0]
-        if len(first) < size:  # that was all of it
-            self.decode_into(first, out, part)
-            return
-        head = self._head(first)
+            return head
         if head is None:
-            self.decode_into(fetch([(0, None)])[0], out, part)
-            return
+            size = max(FIRST_READ, self._head_size)
+            first = fetch([(0, size)])[0]
+            if len(first) < size:  # that was all of it
+                self.decode_into(first, out, part)
+                return None
+            head = self._head(first)
+            if head is None:
+                self.decode_into(fetch([(0, None)])[0], out, part)
+                return None
         numbers = head.needed(picked.numbers)
         pieces = fetch([(a, b - a) for a, b in head.ranges(numbers)]) if numbers else []
         self._decode_blocks(head, numbers, pieces, out, picked)
+        return head
 
     def _compress(self, chunk: AnyArray, settings: dict[str, Any]) -> bytes:
         """A chunk of blosc2's."""
