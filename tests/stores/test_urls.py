@@ -137,7 +137,7 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
 
 def test_absence_shows_when_something_is_opened(tmp_path: Path, moto: Moto) -> None:
     """A directory may come to be later, a bucket not; opening a node tells them apart."""
-    with pytest.raises(sk.errors.NodeNotFoundError, match="LocalStore"):
+    with pytest.raises(sk.errors.NodeNotFoundError, match="nothing"):
         sk.open(tmp_path / "nothing")
     with pytest.raises(sk.errors.NodeNotFoundError, match="ObjectStore"):
         sk.open(f"s3://{moto.bucket()}/nothing", **moto.obstore)
