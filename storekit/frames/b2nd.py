@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from storekit.errors import CorruptFrameError
+from storekit.errors import CorruptFrameError, MetadataError
 from storekit.frames.layout import MAX_TYPESIZE, Metalayer
 from storekit.typing import DType, Shape
 
 __all__ = [
     "B2ND",
     "CATERVA",
+    "MAX_ITEMSIZE",
     "MAX_NDIM",
     "B2ndMeta",
     "dtype_text",
@@ -39,6 +40,12 @@ __all__ = [
 
 B2ND, CATERVA = "b2nd", "caterva"
 """The names of the metalayers."""
+
+MAX_ITEMSIZE = 16 << 20
+"""
+The most bytes of an element: a frame of a few bytes may state any size, and it takes memory to make
+a single element.
+"""
 
 MAX_NDIM = 16
 MAX_DTYPE_TEXT = 1 << 16
@@ -63,7 +70,16 @@ def dtype_text(dtype: DType) -> str:
 
 
 def pack_b2nd(meta: B2ndMeta) -> bytes:
-    """The content of the metalayer."""
+    """
+    The content of the metalayer.
+
+    Raises:
+        MetadataError: If elements have more than 16 MiB.
+    """
+    itemsize = meta.dtype.itemsize
+    if itemsize > MAX_ITEMSIZE:
+        expected = f"elements of at most {MAX_ITEMSIZE} bytes"
+        raise MetadataError(field="dtype", expected=expected, found=itemsize)
     return _pack(meta.shape, meta.chunks, meta.blocks, dtype_text(meta.dtype).encode())
 
 
@@ -176,6 +192,8 @@ def _parse_dtype(text: str) -> DType:
         raise CorruptFrameError(f"unknown data type {text[:80]!r}: {error}") from error
     if dtype.hasobject or dtype.kind == "T" or not dtype.itemsize:
         raise CorruptFrameError(f"elements of type {text[:80]!r} have no fixed size")
+    if dtype.itemsize > MAX_ITEMSIZE:
+        raise CorruptFrameError(f"elements of {dtype.itemsize} bytes, more than {MAX_ITEMSIZE}")
     return dtype
 
 

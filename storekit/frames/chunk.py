@@ -215,10 +215,21 @@ def unchecked_decompress_into(
     data: Value | bytearray | AnyArray, out: memoryview | AnyArray
 ) -> None:
     """`decompress_into` for a chunk whose header is known to be right, and which is not empty."""
+    if data[2] & MEMCPYED:
+        _copy_into(data, out)
+        return
     try:
         backend().decompress2(data, out, nthreads=1)
     except (RuntimeError, ValueError) as error:
         raise CodecError(f"blosc2 cannot decode the chunk: {error}") from error
+
+
+def _copy_into(data: Value | bytearray | AnyArray, out: memoryview | AnyArray) -> None:
+    """
+    Copy what is stored as it is. blosc2 (4.14.1) refuses to, if it should have had a dictionary.
+    """
+    first = BLOSC2_HEADER if data[2] & EXTENDED == EXTENDED else BLOSC1_HEADER
+    np.asarray(out).reshape(-1).view(np.uint8)[:] = np.frombuffer(data, np.uint8, offset=first)
 
 
 def _mend(data: Value, header: ChunkHeader, out: memoryview) -> None:

@@ -25,6 +25,7 @@ from storekit.errors import CorruptFrameError, MetadataError, NotAFrameError
 from storekit.typing import Value
 
 __all__ = [
+    "MAX_TYPESIZE",
     "MIN_HEADER",
     "NANS",
     "TRAILER",

@@ -17,6 +17,7 @@ import msgpack
 import numpy as np
 
 from storekit.errors import CorruptFrameError, MetadataError
+from storekit.frames.b2nd import MAX_ITEMSIZE
 from storekit.typing import DType, Shape
 
 __all__ = ["PACKED", "Packed", "check_packed", "pack"]
@@ -42,12 +43,16 @@ def pack(packed: Packed) -> bytes:
     The content of the metalayer.
 
     Raises:
-        MetadataError: If elements of the type have no fixed size, or hold objects.
+        MetadataError: If elements of the type have no fixed size, more than 16 MiB, or hold
+            objects.
     """
     kind, shape, dtype = packed
     if dtype.hasobject or dtype.kind == "T":
         expected = "elements of a fixed size; nothing is pickled"
         raise MetadataError(field="dtype", expected=expected, found=str(dtype))
+    if dtype.itemsize > MAX_ITEMSIZE:
+        expected = f"elements of at most {MAX_ITEMSIZE} bytes"
+        raise MetadataError(field="dtype", expected=expected, found=dtype.itemsize)
     if dtype.names is None:
         described: Any = dtype.str
     else:
@@ -91,6 +96,8 @@ def check_packed(found: Any, nbytes: int) -> Packed:
         raise CorruptFrameError(f"metalayer {PACKED!r}: unknown data type: {error}") from error
     if dtype.hasobject or dtype.kind == "T":
         raise CorruptFrameError(f"metalayer {PACKED!r}: elements of type {dtype}")
+    if dtype.itemsize > MAX_ITEMSIZE:
+        raise CorruptFrameError(f"metalayer {PACKED!r}: elements of {dtype.itemsize} bytes")
     if prod(shape) * dtype.itemsize != nbytes:
         raise CorruptFrameError(f"{nbytes} bytes, for elements of {dtype} in the shape {shape}")
     return Packed(kind, tuple(shape), dtype)

@@ -18,7 +18,7 @@ from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, MEMCPYED
 from storekit.frames.grid import BlockGrid
 from storekit.frames.head import Head, check_blocks
-from storekit.frames.layout import FrameHeader, pack_header, pack_metalayers
+from storekit.frames.layout import FrameHeader, chunk_typesize, pack_header, pack_metalayers
 from storekit.frames.seal import (
     SEAL,
     TAIL,
@@ -55,12 +55,12 @@ class SealedFrames:
     def __init__(self, grid: BlockGrid, codec: int, clevel: int, filter_id: int) -> None:
         n = self._nblocks = grid.nblocks
         itemsize = grid.dtype.itemsize
-        self.typesize = itemsize if itemsize < 256 else 1
-        """Bytes of an element, as far as blosc2 can count."""
+        self.typesize = chunk_typesize(itemsize)
+        """What the chunk states as the bytes of an element; the header has the real number."""
         meta = B2ndMeta(grid.shape, grid.shape, grid.blocks, grid.dtype)
         layers = pack_metalayers({B2ND: pack_b2nd(meta), SEAL: empty_seal(n)})
         filters = bytes((filter_id, 0, 0, 0, 0, 0, codec, *(0,) * 9))
-        sizes = (self.typesize, grid.blocksize, grid.nbytes)
+        sizes = (itemsize, grid.blocksize, grid.nbytes)
         header = pack_header(
             FrameHeader(0, 0, grid.nbytes, 0, *sizes, clevel << 4 | codec, _SPLIT_AUTO, filters),
             layers,

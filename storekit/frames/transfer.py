@@ -17,7 +17,7 @@ from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, DICT, MEMCPYED
 from storekit.frames.chunkseal import read_head
 from storekit.frames.frame import grid_counts, trimmed
-from storekit.frames.layout import FrameHeader, pack_header, pack_metalayers
+from storekit.frames.layout import FrameHeader, chunk_typesize, pack_header, pack_metalayers
 from storekit.frames.loading import load_frame
 from storekit.frames.seal import SEAL, TAIL, check_seal, empty_seal, find_seal, pack_seal
 from storekit.keys import resolve_range
@@ -82,15 +82,15 @@ def wrap_chunk(chunk: bytes, meta: B2ndMeta, clevel: int) -> bytes | None:
         None if there can be no such frame: blocks share a dictionary, or the chunk is of an old
         version, or of elements of another size.
     """
-    typesize = meta.dtype.itemsize if meta.dtype.itemsize < 256 else 1
-    if chunk[31] & DICT or (chunk[0], chunk[3]) != (_VERSION, typesize):
+    itemsize = meta.dtype.itemsize
+    if chunk[31] & DICT or (chunk[0], chunk[3]) != (_VERSION, chunk_typesize(itemsize)):
         return None
     chunk = _filters_first(chunk)
     nbytes, blocksize = chunk_sizes(meta.chunks, meta.blocks, meta.dtype)
     count = nbytes // blocksize
     layers = pack_metalayers({B2ND: pack_b2nd(meta), SEAL: empty_seal(count)})
     codec, filters = clevel << 4 | chunk[22], chunk[16:BLOSC2_HEADER]
-    sizes = (typesize, blocksize, nbytes)
+    sizes = (itemsize, blocksize, nbytes)
     fields = FrameHeader(0, 0, nbytes, len(chunk), *sizes, codec, _SPLIT_AUTO, filters)
     size = len(pack_header(fields, layers)) + len(chunk) + len(TAIL)
     header = pack_header(fields._replace(frame_len=size), layers)

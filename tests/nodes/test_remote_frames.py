@@ -80,8 +80,8 @@ def test_opening_takes_one_call(kind: str) -> None:
 def test_a_long_index_takes_a_second_call(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame whose header or index do not fit what is read at first takes calls for the rest."""
     for first, last, calls in ((150, 1000, 2), (1000, 100, 2), (150, 100, 3)):
-        monkeypatch.setattr("storekit.frames.frame.FIRST_READ", first)
-        monkeypatch.setattr("storekit.frames.frame.LAST_READ", last)
+        monkeypatch.setattr("storekit.frames.loading.FIRST_READ", first)
+        monkeypatch.setattr("storekit.frames.loading.LAST_READ", last)
         far = Far(FRAMES["sealed"])
         assert far.opened[0] == calls
         assert (far.array[5:9] == DATA[5:9]).all()
