@@ -93,7 +93,7 @@ def test_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
 
             def right(exchange: Any) -> Any:
                 answer = ask(exchange)
-                server.contents[key] = values[0]
+                server.replace(key, values[0])
                 return answer
 
             monkeypatch.setattr(server, "right", right)

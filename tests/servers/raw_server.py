@@ -119,6 +119,12 @@ class RawServer:
         """From now on."""
         self.times = 0
 
+    def replace(self, name: str, value: bytes) -> None:
+        """Store a value, with an ETag of its own."""
+        with self._lock:
+            self.contents[name] = value
+            self._versions.pop(name, None)
+
     def lines(self) -> list[str]:
         """The requests so far, each as its method, its path and its range."""
         return [
