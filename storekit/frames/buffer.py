@@ -12,7 +12,7 @@ import numpy as np
 
 from storekit.errors import NotAFrameError, PathNotFoundError, ReadOnlyError
 from storekit.frames.ends import pack_ends
-from storekit.frames.frame import Frame, trimmed
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame, parse_ends
 from storekit.frames.memory import MemoryHome
@@ -128,7 +128,7 @@ def in_memory(snapshot: Snapshot) -> MemoryHome:
     stored = np.unique(frame.offsets[frame.offsets >= 0]).tolist()
     values = snapshot.read([(offset, (0, None)) for offset in stored])
     chunks: dict[int, Value] = {
-        offset: bytes(trimmed(value)) for offset, value in zip(stored, values, strict=True)
+        offset: bytes(frame.exact(value)) for offset, value in zip(stored, values, strict=True)
     }
     if frame.header.sparse:
         contents = {name: layer.content for name, layer in frame.layers.items()}

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from storekit.errors import CorruptFrameError, KeyNotFoundError
 from storekit.frames.chunk import special_chunk
-from storekit.frames.frame import Frame, trimmed
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Snapshot
 from storekit.frames.layout import MAX_TYPESIZE, NANS, UNINIT, ZEROS
 from storekit.frames.plain import check_length, shortened
@@ -60,7 +60,10 @@ class FrameChunks(ReadableStore):
 
     def checked(self, key: str, value: Value) -> Value:
         """A chunk exactly, of one that may come with bytes behind it that are not used any more."""
-        value = trimmed(value)
+        return self._measured(key, self.frame.exact(value))
+
+    def _measured(self, key: str, value: Value) -> Value:
+        """A chunk, as long as its place."""
         if self.frame.plain:
             check_length(self.frame, int(key), value)
         return value
@@ -69,16 +72,19 @@ class FrameChunks(ReadableStore):
         offset = self._offset(key)
         if offset < 0:
             return self._special(key, offset)
-        (value,) = self._source.read([(offset, (0, None))])
-        return self.checked(key, value)
+        return self._measured(key, self._source.chunk(offset))
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
         offset = self._offset(key)
         if offset < 0:
-            value = memoryview(self._special(key, offset))
-            spans = (resolve_range(*each, len(value)) for each in ranges)
-            return [value[first:last] for first, last in spans]
-        return self._source.read([(offset, each) for each in ranges])
+            whole = self._special(key, offset)
+        elif self.frame.ends is not None:  # its checksums are those of all of it
+            whole = self._source.chunk(offset)
+        else:
+            return self._source.read([(offset, each) for each in ranges])
+        value = memoryview(whole)
+        spans = (resolve_range(*each, len(value)) for each in ranges)
+        return [value[first:last] for first, last in spans]
 
     def _getsize(self, key: str) -> int:
         return len(self._get(key))

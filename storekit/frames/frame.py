@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +19,11 @@ from storekit.frames.layout import (
     MIN_HEADER,
     FrameHeader,
     Metalayer,
+    chunk_typesize,
     parse_header,
 )
+from storekit.frames.params import CParams
+from storekit.frames.seal import SealedEnds
 from storekit.frames.trailer import FINGERPRINT, Trailer
 from storekit.typing import AnyArray, ByteRange, Shape, Value
 
@@ -63,6 +66,9 @@ class Frame:
         state: A number that each change makes one more; the 24 lowest bits of it.
 
         next_name: Of a sparse frame, the least number that no chunk has had, as far as is known.
+
+        ends: What stands around the chunk of a frame with a seal in its header, which is a chunk of
+            a Zarr array (see `storekit.frames.seal`).
     """
 
     header: FrameHeader
@@ -74,6 +80,7 @@ class Frame:
     sealed: bool = False
     state: int = 0
     next_name: int = 0
+    ends: SealedEnds | None = None
 
     @property
     def plain(self) -> bool:
@@ -101,6 +108,27 @@ class Frame:
             return parse_header(data) == self.header
         except CorruptFrameError:
             return False
+
+    def compressed(self, cparams: CParams) -> Frame:
+        """The same, with other settings for chunks that are written from now on."""
+        typesize = chunk_typesize(self.header.typesize)
+        codec, splitmode, filters = cparams.header_fields(typesize)
+        header = self.header._replace(codec=codec, splitmode=splitmode, filters=filters)
+        return replace(self, header=header)
+
+    def exact(self, value: Value) -> Value:
+        """
+        A chunk of the frame, of one that may come with bytes behind it that are not used any more.
+
+        Raises:
+            CorruptFrameError: If it is cut off.
+
+            ChecksumError: If the header of the frame has checksums, and they do not match.
+        """
+        chunk = trimmed(value)
+        if self.ends is not None:
+            self.ends.check(chunk)
+        return chunk
 
     def extent(self, offset: int) -> tuple[int, int]:
         """

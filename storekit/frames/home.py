@@ -53,12 +53,18 @@ class Snapshot(ABC):
         used any more.
         """
 
+    def chunk(self, offset: int) -> Value:
+        """A stored chunk, exactly; see `Frame.exact`."""
+        (value,) = self.read([(offset, (0, None))])
+        return self.frame.exact(value)
+
     def pack(self) -> bytes:
         """The frame as one, without what is not used any more."""
         frame = self.frame
         offsets = frame.offsets.copy()
         used, where = np.unique(offsets[offsets >= 0], return_inverse=True)
-        chunks = [trimmed(value) for value in self.read([(n, (0, None)) for n in used.tolist()])]
+        values = self.read([(n, (0, None)) for n in used.tolist()])
+        chunks = [frame.exact(value) for value in values]
         places = np.cumsum([0, *map(len, chunks)])
         offsets[offsets >= 0] = places[where]
         layers = _layers(frame)
@@ -140,8 +146,9 @@ class Change(ABC):
 
     def chunk(self, offset: int) -> Value:
         """A stored chunk, exactly."""
-        (value,) = self.read([(offset, (0, None))])
-        return trimmed(value)
+        if self._is_fresh(offset):
+            return trimmed(self._read(offset, (0, None)))
+        return self.snapshot.chunk(offset)
 
     def reshape(self, shape: Shape) -> None:
         """

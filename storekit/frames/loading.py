@@ -24,7 +24,8 @@ from storekit.frames.layout import (
     parse_header,
     parse_metalayers,
 )
-from storekit.frames.trailer import check_fingerprint, parse_trailer, tail_size
+from storekit.frames.seal import SealedEnds, find_seal
+from storekit.frames.trailer import THREADS, check_fingerprint, parse_trailer, tail_size
 from storekit.typing import ByteRange, Value
 
 __all__ = ["Read", "load_frame", "parse_ends", "parse_sparse"]
@@ -111,7 +112,26 @@ def _parse(head: bytes, header: FrameHeader, tail: bytes, *, names: bool = False
     offsets = parse_offsets(index, count)
     check_offsets(offsets, MAX_NAME if names else header.cbytes - BLOSC2_HEADER + 1)
     state, dead = divmod(noted or 0, STATES)
-    return Frame(header, layers, meta, trailer, offsets, dead, noted is not None, state)
+    sealed = noted is not None
+    ends = None if sealed or names else _sealed_ends(head, tail, header, layers, count)
+    return Frame(header, layers, meta, trailer, offsets, dead, sealed, state, ends=ends)
+
+
+def _sealed_ends(
+    head: bytes, tail: bytes, header: FrameHeader, layers: Mapping[str, Metalayer], count: int
+) -> SealedEnds | None:
+    """
+    What stands around the chunk of a frame that has a seal in its header, and no fingerprint. If
+    blosc2 has written the header since, the seal is of another frame: it copies metalayers.
+    """
+    layer = None if any(head[THREADS]) else find_seal(layers)
+    if layer is None:
+        return None
+    if count != 1:
+        raise CorruptFrameError(f"a seal of one chunk in a frame of {count}")
+    ends = SealedEnds(head, tail, header, layer)
+    ends.check_tail()
+    return ends
 
 
 def parse_ends(head: bytes, tail: bytes, *, names: bool = False) -> Frame:

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, Self
 
 from storekit.errors import ReadOnlyError
-from storekit.frames.frame import Frame, trimmed
+from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame, parse_ends
 from storekit.keys import resolve_range
@@ -74,7 +74,7 @@ class MemoryHome(Home):
         view = memoryview(data).toreadonly()
         frame = load_frame(ranges)
         places = {place: frame.extent(place) for place in set(frame.offsets.tolist()) if place >= 0}
-        chunks = {place: trimmed(view[a:b]) for place, (a, b) in places.items()}
+        chunks = {place: frame.exact(view[a:b]) for place, (a, b) in places.items()}
         return cls(frame, chunks, writable=writable)
 
     @property

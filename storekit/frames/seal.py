@@ -17,6 +17,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from operator import lt
+from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "SEAL",
     "TAIL",
     "TAIL_OF_ZEROS",
+    "SealedEnds",
     "check_seal",
     "check_starts",
     "empty_seal",
@@ -48,6 +50,42 @@ TAIL_OF_ZEROS = pack_index(ZEROS) + TRAILER
 
 _MARK = b"crc32c\x01"
 """What the content begins with. The last byte is the version of the content."""
+
+
+class SealedEnds(NamedTuple):
+    """
+    What stands around the chunk of a sealed frame.
+
+    Args:
+        head: The header.
+
+        tail: Index and trailer.
+
+        header: The fixed part of the header.
+
+        layer: The metalayer of the seal.
+    """
+
+    head: bytes
+    tail: bytes
+    header: FrameHeader
+    layer: Metalayer
+
+    def check_tail(self) -> None:
+        """
+        See that the frame says of its chunk what it said when it was written.
+
+        Raises:
+            ChecksumError: If it does not.
+        """
+        if not self.header.cbytes:
+            self.check(b"")
+        elif self.tail != TAIL:
+            raise ChecksumError("the end of the frame is damaged")
+
+    def check(self, chunk: Value) -> None:
+        """As `check_seal`, of the frame with this chunk."""
+        check_seal(b"".join((self.head, chunk, self.tail)), self.header, self.layer)
 
 
 def empty_seal(nblocks: int) -> bytes:

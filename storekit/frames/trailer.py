@@ -38,6 +38,7 @@ from storekit.typing import Value
 __all__ = [
     "FINGERPRINT",
     "MAX_CONTENT",
+    "THREADS",
     "Layers",
     "Trailer",
     "check_fingerprint",
@@ -51,11 +52,10 @@ __all__ = [
 FINGERPRINT = 16
 """Bytes of the fingerprint, which is the last field."""
 
-_THREADS = slice(63, 65)
+THREADS = slice(63, 65)
 """
-Where the header has the number of threads that compress. storekit writes 0, blosc2 what it has:
-also when it changes the shape, or another metalayer of the header, and nothing else, so that the
-fingerprint of old stays.
+Where the header has the number of threads. storekit writes 0, blosc2 what it has: also when it
+changes nothing but the shape, or another metalayer of the header, and the fingerprint of old stays.
 """
 
 MAX_CONTENT = 16 << 20
@@ -285,7 +285,7 @@ def check_fingerprint(header: Value, meta: bytes, index: Value, trailer: Value) 
         ChecksumError: If there is another one.
     """
     found = bytes(trailer[-FINGERPRINT:])
-    if found == _UNSEALED or any(header[_THREADS]):
+    if found == _UNSEALED or any(header[THREADS]):
         return None
     _, note, _ = _SEAL.unpack(found)
     if found != seal_fingerprint(header, meta, index, trailer, note):

@@ -35,8 +35,7 @@ T = TypeVar("T")
 _TRIES = 5
 """How often a frame is read that others replace meanwhile."""
 
-_MOST_CHANGES = 100
-"""How often a change is tried that loses against others; more would be a store that is wrong."""
+_MOST_CHANGES = 100  # of a change that loses against others; then the store must be wrong
 
 _Settings: TypeAlias = tuple[ChunkSpec, Shape, CParams, bool]
 
@@ -68,16 +67,22 @@ class FrameArray(FrameParts):
 
         nthreads: Threads that compress one chunk. Frames do not say how many there should be.
 
+        cparams: How chunks are compressed that are written through this object. Defaults to what
+            the frame states, and goes on stating.
+
     Threads: safe.
     """
 
-    def __init__(self, home: Home, path: str = "", *, nthreads: int = 1) -> None:
-        self._home, self._path, self._nthreads = home, path, nthreads
+    def __init__(
+        self, home: Home, path: str = "", *, nthreads: int = 1, cparams: CParams | None = None
+    ) -> None:
+        self._home, self._path, self._nthreads, self._chosen = home, path, nthreads, cparams
         self._made_coder: tuple[_Settings, FrameChunkCoder] | None = None
         self._state = self._made(home.snapshot())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), nthreads=self._nthreads), (self._home, self._path)
+        make = partial(type(self), nthreads=self._nthreads, cparams=self._chosen)
+        return make, (self._home, self._path)
 
     def _made(self, snapshot: Snapshot) -> _State:
         chunks = FrameChunks(self._home, snapshot)
@@ -92,7 +97,8 @@ class FrameArray(FrameParts):
         settings = spec, meta.blocks, self._cparams(frame), frame.plain
         made = self._made_coder
         if made is None or made[0] != settings:
-            plain = PlainChunkCoder(spec, frame.header) if frame.plain else None
+            header = self._as_written(frame).header
+            plain = PlainChunkCoder(spec, header) if frame.plain else None
             made = self._made_coder = settings, plain or FrameChunkCoder(*settings[:3])
         return made[1]
 
@@ -210,7 +216,12 @@ class FrameArray(FrameParts):
         self._change(write)
 
     def _io_of(self, change: Change) -> ChunkIO:
-        return self._io(ChangingChunks(self._home, change), change.meta.shape)
+        chunks = ChangingChunks(self._home, change)
+        chunks.frame = self._as_written(chunks.frame)
+        return self._io(chunks, change.meta.shape)
+
+    def _as_written(self, frame: Frame) -> Frame:
+        return frame if self._chosen is None else frame.compressed(self._chosen)
 
     def resize(self, shape: int | Iterable[int]) -> None:
         """
@@ -279,8 +290,11 @@ class FrameArray(FrameParts):
 def _check_fits(selection: Selection, shape: Shape) -> None:
     """Refuse what was selected when the array was larger."""
     axes = selection.axes
-    if len(axes) != len(shape) or any(
-        len(axis) and (axis[-1] if isinstance(axis, range) else axis.max()) >= n
-        for axis, n in zip(axes, shape, strict=True)
-    ):
+    if len(axes) != len(shape) or any(map(_is_beyond, axes, shape)):
         raise SelectionError(f"the array has become smaller meanwhile: {shape}")
+
+
+def _is_beyond(axis: range | AnyArray, length: int) -> bool:
+    if not len(axis):
+        return False
+    return bool((axis[-1] if isinstance(axis, range) else axis.max()) >= length)

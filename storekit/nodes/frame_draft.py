@@ -18,6 +18,7 @@ from storekit.frames.frame import grid_counts
 from storekit.frames.home import Change
 from storekit.frames.layout import MAX_TYPESIZE, ZEROS
 from storekit.frames.params import CParams
+from storekit.frames.seal import SEAL
 from storekit.nodes.array import Array
 from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.frame_options import FrameOptions, default_params
@@ -29,7 +30,7 @@ __all__ = ["Draft"]
 Edit: TypeAlias = Callable[[FrameArray, Change], None]
 """Writes to a frame that is being made."""
 
-_OF_ARRAYS = (B2ND, CATERVA)
+_OF_ARRAYS = (B2ND, CATERVA, SEAL)
 
 _SLAB = 64 << 20
 """Bytes that are copied at once, unless a row of chunks has more."""

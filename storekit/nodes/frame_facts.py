@@ -24,6 +24,7 @@ class FrameFacts(ABC):
     """The attributes of an array in a frame that other arrays do not have."""
 
     _nthreads = 1
+    _chosen: CParams | None = None
 
     @property
     @abstractmethod
@@ -35,6 +36,8 @@ class FrameFacts(ABC):
         """Change the frame."""
 
     def _cparams(self, frame: Frame) -> CParams:
+        if self._chosen is not None:
+            return self._chosen
         stated = CParams.from_header(frame.header)
         return stated if self._nthreads == 1 else replace(stated, nthreads=self._nthreads)
 
@@ -62,7 +65,7 @@ class FrameFacts(ABC):
 
     @property
     def cparams(self) -> CParams:
-        """How chunks are compressed."""
+        """How chunks are compressed that are written from now on."""
         return self._cparams(self._frame)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from storekit.errors import (
     CorruptFrameError,
     KeyNotFoundError,
+    MetadataError,
     NodeTypeError,
     NotAFrameError,
     PathNotFoundError,
@@ -18,7 +19,9 @@ from storekit.errors import (
 from storekit.frames.buffer import BufferHome, in_memory, mapped
 from storekit.frames.home import Home
 from storekit.frames.kinds import check_kind
+from storekit.frames.layout import chunk_typesize
 from storekit.frames.log import LogHome
+from storekit.frames.params import CParams
 from storekit.frames.stored import StoredHome
 from storekit.nodes.containers import is_embedding, open_embedding
 from storekit.nodes.frame_array import FrameArray
@@ -39,6 +42,7 @@ def open(
     *,
     mmap_mode: str | None = None,
     initial_mapping_size: int | None = None,
+    cparams: object = None,
     dparams: Mapping[str, Any] | None = None,
 ) -> Any:
     """
@@ -60,6 +64,10 @@ def open(
         initial_mapping_size: Only together with `mmap_mode`, and of no use: all of the file is
             mapped.
 
+        cparams: How chunks are compressed that are written through the array that is returned:
+            `CParams`, or a mapping with settings of blosc2. Defaults to what the frame states. The
+            sizes of elements and blocks cannot be changed.
+
         dparams: A mapping with ``nthreads``, which is of no use: chunks are decoded by as many
             threads as there are cores.
 
@@ -74,7 +82,9 @@ def open(
 
         CorruptFrameError, ChecksumError: If it is a damaged one.
 
-        ValueError: If an argument is not possible.
+        ValueError, MetadataError: If an argument is not possible.
+
+        NodeTypeError: If there are `cparams`, and it is no frame with an array.
 
         ReadOnlyError: If it is to be changed, and cannot be.
 
@@ -84,16 +94,19 @@ def open(
     check_dparams(dparams)
     path = local_path(urlpath)
     if offset or mmap_mode is not None:
-        return _node(_part(urlpath, offset, mmap_mode), os.fspath(urlpath))
-    if path is not None and path.is_file() and not kind_of_file(str(path)):
+        node = _node(_part(urlpath, offset, mmap_mode), os.fspath(urlpath))
+    elif path is not None and path.is_file() and not kind_of_file(str(path)):
         raise NotAFrameError(f"{str(path)!r} is not in the format of blosc2's frames")
-    return open_node(urlpath, mode=mode)
+    else:
+        node = open_node(urlpath, mode=mode)
+    return node if cparams is None else _compressed(node, cparams)
 
 
 def load(
     urlpath: str | os.PathLike[str],
     offset: int = 0,
     *,
+    cparams: object = None,
     dparams: Mapping[str, Any] | None = None,
 ) -> FrameArray:
     """
@@ -103,6 +116,8 @@ def load(
         urlpath: As in `open`.
 
         offset: As in `open`.
+
+        cparams: As in `open`.
 
         dparams: As in `open`.
 
@@ -114,7 +129,8 @@ def load(
     node = open(urlpath, "r", offset, dparams=dparams)
     if not isinstance(node, FrameArray):
         raise NodeTypeError(f"{os.fspath(urlpath)!r} holds no frame, but {node!r}")
-    return FrameArray(in_memory(node.home.snapshot()))
+    array = FrameArray(in_memory(node.home.snapshot()))
+    return array if cparams is None else _compressed(array, cparams)
 
 
 def save(
@@ -192,6 +208,20 @@ def check_dparams(dparams: Mapping[str, Any] | None) -> None:
     for name, value in (dparams or {}).items():
         if name != "nthreads" or type(value) is not int or value < 1:
             raise ValueError(f"dparams may have nthreads, 1 or more; found {name}={value!r}")
+
+
+def _compressed(node: Any, cparams: object) -> FrameArray:
+    """The array, as one that compresses so what is written to it."""
+    if not isinstance(node, FrameArray):
+        raise NodeTypeError(f"cparams are for an array in a frame, found {node!r}")
+    chosen, header = CParams.of(cparams), node.home.snapshot().frame.header
+    for name in ("typesize", "blocksize"):
+        given = cparams.get(name) if isinstance(cparams, Mapping) else None
+        if given not in (None, 0, getattr(header, name)):
+            expected = f"{getattr(header, name)}, which cannot be changed"
+            raise MetadataError(field=name, expected=expected, found=given)
+    chosen.compress_args(chunk_typesize(header.typesize), header.blocksize)  # or they are refused
+    return FrameArray(node.home, node.path, cparams=chosen)
 
 
 def _check_mode(mode: str, offset: int, mmap_mode: str | None, mapping_size: int | None) -> None:

@@ -18,6 +18,7 @@ from storekit.frames.grid import default_blocks
 from storekit.frames.index import MAX_CHUNKS
 from storekit.frames.layout import MAX_TYPESIZE
 from storekit.frames.params import Codec, CParams, SplitMode
+from storekit.frames.seal import SEAL
 from storekit.nodes.frame_meta import pack_meta
 from storekit.nodes.frame_place import MemoryPlace, Place, find_place
 from storekit.nodes.layout import auto_chunks, check_shape
@@ -189,10 +190,10 @@ class FrameOptions:
             like: Those that there are if nothing is said of them.
 
         Raises:
-            MetadataError: If there is one that the array needs for itself.
+            MetadataError: If there is one that the array or its checksums need.
         """
         own = pack_meta(self.meta) if self.meta is not None else dict(like or {})
-        for name in (B2ND, CATERVA):
+        for name in (B2ND, CATERVA, SEAL):
             if name in own:
                 raise MetadataError(field="meta", expected="names of other metalayers", found=name)
         return {kind: b"", **own}
