@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import storekit as sk
+from storekit import frames
 from storekit.cli import main
 
 DATA = np.arange(40 * 50, dtype="f4").reshape(40, 50)
@@ -74,6 +75,20 @@ def test_info_of_a_frame_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "Chunks in all": "2",
         "Checksums": "none of the header and the index",
     }
+
+
+@pytest.mark.usefixtures("place")
+def test_info_of_other_frames(capsys: pytest.CaptureFixture[str]) -> None:
+    """All files of a sparse frame are counted; bytes are no array; a chunk file has checksums."""
+    for array in (DATA, np.zeros_like(DATA)):
+        frames.save(array, "sparse", contiguous=False, chunks=(7, 50), mode="w")
+        files = sum(file.stat().st_size for file in Path("sparse").iterdir())
+        assert int(shown(capsys, "sparse")["Stored bytes"]) == files
+    frames.save_array(DATA, "x.b2frame")
+    assert shown(capsys, "x.b2frame")["Type"] == "SChunk (Blosc)"
+    rows = shown(capsys, "z.zarr/sub/a/c/0/0")
+    assert rows["Checksums"] == "yes"
+    assert "Meta" not in rows
 
 
 @pytest.mark.usefixtures("place")

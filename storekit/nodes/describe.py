@@ -47,9 +47,11 @@ def _of_frame(array: FrameArray) -> dict[str, Any]:
     frame = array._frame
     rows: dict[str, Any] = dict(array.info)
     rows["Bytes"] = array.nbytes
-    rows["Stored bytes"] = frame.header.frame_len
+    header = frame.header  # of a sparse frame, the file beside the chunks
+    rows["Stored bytes"] = header.frame_len + (header.cbytes if header.sparse else 0)
     rows["Chunks in all"] = len(frame.offsets)
-    rows["Checksums"] = "yes" if frame.sealed else "none of the header and the index"
+    sealed = frame.sealed or frame.ends is not None
+    rows["Checksums"] = "yes" if sealed else "none of the header and the index"
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from storekit.frames.b2nd import B2ND, CATERVA
 from storekit.frames.frame import Frame
 from storekit.frames.params import Codec, CParams, Filter
+from storekit.frames.seal import SEAL
 
 __all__ = ["FrameInfo", "codec_name", "filter_names"]
 
@@ -25,7 +26,8 @@ class FrameInfo(Mapping[str, Any]):
 
     def __init__(self, frame: Frame, ratio: float) -> None:
         meta, cparams = frame.meta, CParams.from_header(frame.header)
-        rows: dict[str, Any] = {"Type": "NDArray (Blosc)", "Itemsize": meta.dtype.itemsize}
+        kind = "SChunk (Blosc)" if frame.plain else "NDArray (Blosc)"
+        rows: dict[str, Any] = {"Type": kind, "Itemsize": meta.dtype.itemsize}
         if B2ND in frame.layers:
             rows["Data type"] = str(meta.dtype)
         rows |= {"Shape": meta.shape, "Chunks": meta.chunks, "Blocks": meta.blocks}
@@ -34,7 +36,7 @@ class FrameInfo(Mapping[str, Any]):
         rows["Comp. filters"] = filter_names(cparams)
         rows["Comp. ratio"] = ratio
         for label, names in (("Meta", [*frame.layers]), ("VLMeta", [*frame.trailer.layers])):
-            own = [name for name in names if name not in (B2ND, CATERVA)]
+            own = [name for name in names if name not in (B2ND, CATERVA, SEAL)]
             if own:
                 rows[label] = own
         self._rows = rows

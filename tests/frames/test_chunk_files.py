@@ -141,6 +141,15 @@ def test_what_blosc2_copies_is_no_damage(tmp_path: Path) -> None:
     assert np.array_equal(frames.open(tmp_path / "c.b2nd")[...], VALUES)
 
 
+def test_what_blosc2_changes_in_place_is_no_damage(tmp_path: Path) -> None:
+    """A chunk file that blosc2 has changed is read as what it is now, without checksums."""
+    path = chunk_file(VALUES, tmp_path)
+    blosc2.open(str(path), mode="a")[0, 0] = 99
+    array = frames.open(path)
+    assert array[0, 0] == 99
+    assert np.array_equal(array[1:], VALUES[1:])
+
+
 def test_the_name_is_taken() -> None:
     """No metalayer of a user's own can have the name of the seal."""
     with pytest.raises(MetadataError, match="names of other metalayers"):
