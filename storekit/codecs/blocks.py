@@ -115,7 +115,11 @@ class BlockCoder(ChunkCoder):
         """A chunk of blosc2's."""
         if chunk.shape != self.spec.shape:
             raise CodecError(f"expected a chunk of shape {self.spec.shape}, found {chunk.shape}")
-        content = self._memory(self._grid.pack(chunk))
+        return self._compress_blocks(self._grid.pack(chunk), settings)
+
+    def _compress_blocks(self, blocks: AnyArray, settings: dict[str, Any]) -> bytes:
+        """A chunk of blosc2's, of blocks one after the other."""
+        content = self._memory(blocks)
         try:
             compressed: bytes = backend().compress2(content, **settings)
         except (RuntimeError, ValueError) as error:  # settings of a frame from outside
@@ -170,16 +174,22 @@ class BlockCoder(ChunkCoder):
         """
         if not numbers:
             return
-        excerpt = head.excerpt(numbers, pieces)
         blocksize = self._grid.blocksize
         buffer = borrow(len(numbers) * blocksize)
+        self._decode_excerpt(head, numbers, pieces, buffer)
+        content = buffer[(len(numbers) - len(picked.numbers)) * blocksize :]
+        out[...] = take(self._grid.unpack(content, picked.counts), picked.part)
+        give_back(buffer)
+
+    def _decode_excerpt(
+        self, head: Head, numbers: Sequence[int], pieces: Sequence[Value], buffer: AnyArray
+    ) -> None:
+        """Decode some blocks to a buffer of their size."""
+        excerpt = head.excerpt(numbers, pieces)
         if head.memcpyed:
             buffer[:] = np.frombuffer(excerpt, np.uint8)
         else:
             unchecked_decompress_into(excerpt, buffer)
-        content = buffer[(len(numbers) - len(picked.numbers)) * blocksize :]
-        out[...] = take(self._grid.unpack(content, picked.counts), picked.part)
-        give_back(buffer)
 
     def _memory(self, array: AnyArray) -> AnyArray:
         """The array, or its bytes if its type is one that has no buffers."""

@@ -16,14 +16,17 @@ import numpy as np
 
 from storekit.codecs.blocks import BlockCoder, fits
 from storekit.codecs.blosc import blosc_rate
+from storekit.codecs.scratch import borrow, give_back
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import CorruptFrameError, MetadataError
 from storekit.frames.chunk import parse_chunk, unchecked_decompress_into
-from storekit.frames.chunkseal import head_size, read_head, repeated, seal_chunk, verify_chunk
+from storekit.frames.chunkseal import read_head, repeated, seal_chunk, verify_chunk
 from storekit.frames.head import Head
+from storekit.frames.join import head_size
 from storekit.frames.layout import FrameHeader, chunk_typesize
 from storekit.frames.params import Codec, CParams
-from storekit.selection.part import Part, take
+from storekit.frames.reblock import can_replace, replace_blocks
+from storekit.selection.part import Part, put, take
 from storekit.typing import AnyArray, Shape, Value
 
 __all__ = ["FrameChunkCoder", "PlainChunkCoder"]
@@ -72,6 +75,28 @@ class FrameChunkCoder(BlockCoder):
             MetadataError: If the filters do not fit the elements.
         """
         return seal_chunk(self._compress(chunk, self._settings))
+
+    def update(self, data: Value | None, part: Part, values: AnyArray) -> Value | None:
+        """Only blocks that the part touches are decoded and encoded, where the others can stay."""
+        changed = None if data is None else self._update_blocks(data, part, values)
+        return super().update(data, part, values) if changed is None else changed
+
+    def _update_blocks(self, data: Value, part: Part, values: AnyArray) -> Value | None:
+        grid, picked = self._grid, self._grid.pick(part)
+        if picked is None or not picked.numbers:
+            return None
+        head = read_head(data, grid.nbytes, grid.blocksize, len(data))
+        if head is None or not can_replace(head):
+            return None
+        view = memoryview(data)
+        pieces = [view[a:b] for a, b in head.ranges(picked.numbers)]
+        buffer = borrow(len(picked.numbers) * grid.blocksize)
+        self._decode_excerpt(head, picked.numbers, pieces, buffer)
+        blocks = grid.unpack(buffer, picked.counts)
+        put(blocks, picked.part, values)
+        fresh = self._compress_blocks(grid.pack(blocks, picked.counts), self._settings)
+        give_back(buffer)
+        return replace_blocks(data, head, picked.numbers, fresh)
 
     def decode_into(self, data: Value, out: AnyArray, part: Part | None = None) -> None:
         """Decode a chunk, or the blocks that a part of it needs."""

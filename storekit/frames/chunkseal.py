@@ -14,7 +14,6 @@ each stored as they are.
 from __future__ import annotations
 
 import struct
-from operator import lt
 
 import google_crc32c
 import numpy as np
@@ -29,15 +28,16 @@ from storekit.frames.chunk import (
     unchecked_decompress_into,
 )
 from storekit.frames.chunkvalue import check_value
-from storekit.frames.head import Head, check_blocks
+from storekit.frames.head import Head, check_blocks, ends_of
+from storekit.frames.join import MARK, join_blocks, seal_size
 from storekit.typing import AnyArray, DType, Value
 
-__all__ = ["head_size", "read_head", "repeated", "seal_chunk", "verify_chunk"]
-
-MARK = b"sk\x01\x9e"
-"""
-What a seal begins with. As the number that the first block would begin with, it is impossible.
-"""
+__all__ = [
+    "read_head",
+    "repeated",
+    "seal_chunk",
+    "verify_chunk",
+]
 
 _DELTA, _NOT_SPLIT = 0x8, 0x10
 _SPECIAL = 0x70
@@ -46,15 +46,6 @@ _NANS = {4: np.float32(np.nan).tobytes(), 8: np.float64(np.nan).tobytes()}
 
 _SIZES = struct.Struct("<3i")
 _U32 = struct.Struct("<I")
-
-
-def head_size(nblocks: int) -> int:
-    """How many bytes from the beginning of a chunk without a dictionary `read_head` needs."""
-    return BLOSC2_HEADER + 4 * nblocks + _seal_size(nblocks)
-
-
-def _seal_size(nblocks: int) -> int:
-    return len(MARK) + 4 + 4 * nblocks
 
 
 def seal_chunk(chunk: bytes) -> bytes:
@@ -73,7 +64,7 @@ def seal_chunk(chunk: bytes) -> bytes:
     nbytes, blocksize, cbytes = _SIZES.unpack_from(chunk, 4)
     count = -(-nbytes // blocksize)
     # A sealed chunk must not be taken for one stored as it is, should just that flag be damaged.
-    if chunk[2] & MEMCPYED or cbytes + _seal_size(count) == BLOSC2_HEADER + nbytes:
+    if chunk[2] & MEMCPYED or cbytes + seal_size(count) == BLOSC2_HEADER + nbytes:
         return _seal_stored(chunk, nbytes, blocksize)
     table_end = BLOSC2_HEADER + 4 * count
     starts = struct.unpack_from(f"<{count}i", chunk, BLOSC2_HEADER)
@@ -104,18 +95,9 @@ def _seal(
     header: bytes | bytearray, places: tuple[int, ...], dictionary: bytes, body: AnyArray
 ) -> bytes:
     """A chunk of blocks that begin at `places` of `body`."""
-    count = len(places)
-    first = head_size(count) + len(dictionary)
-    sizes = header[4:12] + struct.pack("<i", first + len(body))
-    table = struct.pack(f"<{count}i", *[first + place for place in places])
-    head = b"".join((header[:4], sizes, header[16:], table, dictionary))
-    ends = _ends(places, len(body))
-    sums = struct.pack(
-        f"<{count}I",
-        *[google_crc32c.value(body[a:b]) for a, b in zip(places, ends, strict=True)],
-    )
-    check = google_crc32c.extend(google_crc32c.value(head), sums)
-    return b"".join((head, MARK, _U32.pack(check), sums, body.data))
+    ends = ends_of(places, len(body))
+    sums = [google_crc32c.value(body[a:b]) for a, b in zip(places, ends, strict=True)]
+    return join_blocks(header, places, dictionary, sums, (body.data,))
 
 
 def verify_chunk(data: Value, nbytes: int, blocksize: int) -> None:
@@ -188,7 +170,7 @@ def read_head(data: Value, nbytes: int, blocksize: int, size: int | None = None)
     if first > len(data):
         return None
     sums, dictionary = _between(data, header, first)
-    return Head(0, chunk, starts, _ends(starts, header.cbytes), sums, dictionary)
+    return Head(0, chunk, starts, ends_of(starts, header.cbytes), sums, dictionary)
 
 
 def repeated(data: Value, nbytes: int, dtype: DType) -> AnyArray | None:
@@ -260,7 +242,7 @@ def _between(data: Value, header: ChunkHeader, first: int) -> tuple[tuple[int, .
         if size <= 0 or end > first:
             raise CorruptFrameError("the dictionary of the chunk is damaged")
     dictionary = bytes(data[start:end])
-    place = first - _seal_size(count)
+    place = first - seal_size(count)
     marked = [i >= start and data[i : i + len(MARK)] == MARK for i in (place, end)]
     if place != end and not any(marked):
         return None, dictionary
@@ -279,12 +261,3 @@ def _head_sum(data: Value, place: int, first: int) -> int:
     view = np.frombuffer(data, np.uint8)
     check: int = google_crc32c.extend(google_crc32c.value(view[:place]), view[place + 8 : first])
     return check
-
-
-def _ends(starts: tuple[int, ...], end: int) -> tuple[int, ...]:
-    """Where blocks end: each where the next one begins, the last one at `end`."""
-    if all(map(lt, starts, starts[1:])):
-        return (*starts[1:], end)
-    places = np.array(starts)
-    borders = np.append(np.unique(places), end)
-    return tuple(borders[np.searchsorted(borders, places, "right")].tolist())

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import prod
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -82,22 +83,33 @@ class BlockGrid:
         self.blocksize = prod(blocks) * dtype.itemsize
         self.nbytes = self.nblocks * self.blocksize
         self.strides = tuple(prod(self.counts[i + 1 :]) for i in range(len(shape)))
-        cut = max((i for i, count in enumerate(self.counts) if count > 1), default=0)
-        straight = all(b == 1 for b in blocks[:cut])
-        self.exact = straight and self.padded == shape
+        # The axes behind it must not be cut if blocks are to follow each other in C order.
+        self._cut = next((i for i, b in enumerate(blocks) if b > 1), len(blocks))
+        self.exact = self._in_order(self.counts) and self.padded == shape
         """Whether the blocks one after the other are the chunk in C order."""
 
-    def pack(self, chunk: AnyArray) -> AnyArray:
-        """The blocks of a chunk one after the other, as a C-contiguous array of any shape."""
-        if self.exact:
+    def _in_order(self, counts: Shape) -> bool:
+        """Whether so many blocks along each axis, one after the other, are an array in C order."""
+        return prod(counts[self._cut + 1 :]) == 1
+
+    def pack(self, chunk: AnyArray, counts: Shape | None = None) -> AnyArray:
+        """
+        The blocks of a chunk one after the other, as a C-contiguous array of any shape.
+
+        Args:
+            chunk: The chunk, or an array of some whole blocks.
+
+            counts: How many these are along each axis; None for a chunk.
+        """
+        if self.exact if counts is None else self._in_order(counts):
             return np.ascontiguousarray(chunk, self.dtype)
-        if self.padded != self.shape:
+        if counts is None and self.padded != self.shape:
             padded = np.zeros(self.padded, self.dtype)
             padded[tuple(slice(0, n) for n in self.shape)] = chunk
             chunk = padded
         ndim = len(self.shape)
         grid = chunk.reshape(
-            [n for pair in zip(self.counts, self.blocks, strict=True) for n in pair]
+            [n for pair in zip(counts or self.counts, self.blocks, strict=True) for n in pair]
         )
         return np.ascontiguousarray(
             grid.transpose([*range(0, 2 * ndim, 2), *range(1, 2 * ndim, 2)]), self.dtype
@@ -116,9 +128,15 @@ class BlockGrid:
         Returns:
             A view of `data` where that is possible.
         """
-        if counts is None and self.exact:  # 0.3 us, where the general way costs 2.5
-            chunk: AnyArray = np.ndarray(self.shape, self.dtype, data)
-            return chunk
+        # 1 us at most, where the general way costs 3.
+        if counts is None:
+            if self.exact:
+                chunk: AnyArray = np.ndarray(self.shape, self.dtype, data)
+                return chunk
+        elif self._in_order(counts):
+            shape = tuple(map(mul, counts, self.blocks))
+            blocks: AnyArray = np.ndarray(shape, self.dtype, data)
+            return blocks
         whole = counts is None
         counts = counts or self.counts
         ndim = len(counts)

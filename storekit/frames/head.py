@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from operator import lt
 from typing import NamedTuple
 
 import google_crc32c
@@ -18,7 +19,7 @@ from storekit.errors import ChecksumError, CorruptFrameError
 from storekit.frames.chunk import BLOSC2_HEADER, MEMCPYED
 from storekit.typing import AnyArray, Value
 
-__all__ = ["Head", "check_blocks"]
+__all__ = ["Head", "check_blocks", "ends_of"]
 
 DELTA = 3
 
@@ -142,3 +143,12 @@ def check_blocks(
     for number, start, end, expected in zip(numbers, starts, ends, sums, strict=False):
         if google_crc32c.value(view[start:end]) != expected:
             raise ChecksumError(f"block {number} does not match its checksum")
+
+
+def ends_of(starts: Sequence[int], end: int) -> tuple[int, ...]:
+    """Where blocks end: each where the next one begins, the last one at `end`."""
+    if all(map(lt, starts, starts[1:])):
+        return (*starts[1:], end)
+    places = np.array(starts)
+    borders = np.append(np.unique(places), end)
+    return tuple(borders[np.searchsorted(borders, places, "right")].tolist())

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from storekit.codecs.frame_chunk import FrameChunkCoder
 from storekit.codecs.spec import ChunkSpec
-from storekit.errors import CodecError, CorruptFrameError, MetadataError
+from storekit.errors import ChecksumError, CodecError, CorruptFrameError, MetadataError
 from storekit.frames.params import Codec, CParams, Filter
-from storekit.selection.part import Mesh, Part, Points, part_shape, take
+from storekit.selection.part import Mesh, Part, Points, part_shape, put, take
 from storekit.typing import AnyArray, Shape
 
 FILTERS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -296,3 +296,114 @@ def test_settings_that_cannot_be_written_can_be_read() -> None:
     assert same(coder.decode(data), chunk)
     with pytest.raises(CodecError, match="plugin"):
         coder.encode(chunk)
+
+
+@settings(max_examples=150)
+@given(st.data(), chunks(), params())
+def test_any_part_of_any_chunk_is_written_over(
+    data: Any, chunk: AnyArray, cparams: CParams
+) -> None:
+    """What is written over a part is there, all else is as it was; None is all zeros."""
+    blocks = tuple(data.draw(st.integers(1, n)) for n in chunk.shape)
+    coder = FrameChunkCoder(spec_of(chunk), blocks, cparams)
+    part = data.draw(parts(chunk.shape))
+    zeros = data.draw(st.booleans())
+    other = chunk[::-1] if chunk.ndim else chunk
+    values = np.zeros((), chunk.dtype) if zeros else np.array(take(other, part), chunk.dtype)
+    expected = chunk.copy()
+    put(expected, part, values)
+    encoded: Any = bytes(coder.encode(chunk))
+    for _ in range(2):  # what was put together of blocks is written over like any other
+        encoded = coder.update(encoded, part, values)
+        if encoded is None:
+            assert same(expected, np.zeros_like(expected))
+            return
+        assert same(coder.decode(encoded), expected)
+
+
+@pytest.mark.parametrize("codec", list(Codec), ids=str)
+@pytest.mark.parametrize("filters", ["none", "shuffle", "bitshuffle", "bytedelta"])
+def test_blosc2_reads_chunks_of_old_and_new_blocks(codec: Codec, filters: str) -> None:
+    """Blocks that were encoded at different times make one chunk to blosc2."""
+    coder = FrameChunkCoder(spec_of(CUBE), (1, 32, 64), CParams(codec, 5, *FILTERS[filters]))
+    part = (slice(3, 30, 9), slice(2, 3, 1), slice(0, 64, 1))
+    expected = CUBE.copy()
+    expected[part] = 0.25
+    old = bytes(coder.encode(CUBE))
+    new = coder.update(old, part, np.array(0.25, "f4"))
+    assert new is not None
+    assert blosc2.decompress2(bytes(new)) == expected.tobytes()
+
+
+def test_blocks_that_stay_are_not_touched() -> None:
+    """Damage to a block neither hinders that another is written over, nor is it made good."""
+    data = bytearray(CUBE_CODER.encode(CUBE))
+    data[-1] ^= 1
+    one = (slice(9, 10, 1), slice(40, 41, 1), slice(5, 6, 1))
+    changed = CUBE_CODER.update(data, one, np.array(0.25, "f4"))
+    assert changed is not None
+    out = np.zeros((1, 1, 1), "f4")
+    CUBE_CODER.decode_into(changed, out, one)
+    assert out == 0.25
+    with pytest.raises(ChecksumError, match="block 63"):
+        CUBE_CODER.decode(changed)
+
+
+def test_damage_is_not_written_back() -> None:
+    """Where the block that is written over, or the head, is damaged, or bytes are missing, nothing
+    is made of the chunk."""
+    data = bytes(CUBE_CODER.encode(CUBE))
+    last = (slice(31, 32, 1), slice(40, 41, 1), slice(5, 6, 1))
+    value = np.array(0.25, "f4")
+    for place in (-1, 33, 400):
+        damaged = bytearray(data)
+        damaged[place] ^= 1
+        with pytest.raises(CodecError):
+            CUBE_CODER.update(damaged, last, value)
+    with pytest.raises(CodecError):
+        CUBE_CODER.update(data[:-1], (slice(0, 1, 1),) * 3, value)
+
+
+@pytest.mark.parametrize("codec", [Codec.ZSTD, Codec.LZ4HC, Codec.BLOSCLZ], ids=str)
+def test_settings_may_have_changed_meanwhile(codec: Codec) -> None:
+    """Chunks in which the new blocks cannot stand beside the old ones are encoded as a whole."""
+    coder = FrameChunkCoder(
+        spec_of(CUBE), (1, 32, 64), CParams(codec, 1, (Filter.BITSHUFFLE,), (0,))
+    )
+    expected = CUBE.copy()
+    expected[0, 0, 0] = 0.25
+    changed = coder.update(CUBE_CODER.encode(CUBE), (slice(0, 1, 1),) * 3, np.array(0.25, "f4"))
+    assert changed is not None
+    assert same(coder.decode(changed), expected)
+
+
+@pytest.mark.parametrize(
+    "cparams",
+    [CParams(Codec.LZ4, 5, *FILTERS["delta"]), CParams(Codec.ZSTD, 5, usedict=True)],
+    ids=["delta", "dictionary"],
+)
+def test_blocks_that_depend_on_others_are_not_replaced(cparams: CParams) -> None:
+    """Where blocks need the first one, or a dictionary, the chunk is encoded as a whole."""
+    coder = FrameChunkCoder(spec_of(CUBE), (1, 32, 64), cparams)
+    expected = CUBE.copy()
+    expected[:2, :5] = 0.25
+    part = (slice(0, 2, 1), slice(0, 5, 1), slice(0, 64, 1))
+    changed = coder.update(coder.encode(CUBE), part, np.array(0.25, "f4"))
+    assert changed is not None
+    assert same(coder.decode(changed), expected)
+    assert bytes(changed) == bytes(coder.encode(expected))
+
+
+def test_chunks_of_blocks_do_not_grow_beyond_what_is_stored() -> None:
+    """What has become as large as without compression is stored so, as if encoded at once."""
+    chunk = np.random.default_rng(0).integers(0, 256, (64, 8192), "u1")
+    coder = FrameChunkCoder(spec_of(chunk), (1, 8192), CParams(Codec.LZ4, 5, (), ()))
+    last = chunk[63:].copy()
+    last[:, :256] = 0
+    chunk[63] = 0
+    data = coder.encode(chunk)
+    assert len(data) < chunk.nbytes
+    changed = coder.update(data, (slice(63, 64, 1), slice(0, 8192, 1)), last)
+    chunk[63] = last
+    assert changed is not None
+    assert bytes(changed) == bytes(coder.encode(chunk))

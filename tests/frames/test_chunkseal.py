@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from storekit.errors import ChecksumError, CodecError, CorruptFrameError
 from storekit.frames.chunk import unchecked_decompress_into
 from storekit.frames.chunkseal import (
-    MARK,
-    head_size,
     read_head,
     repeated,
     seal_chunk,
     verify_chunk,
 )
 from storekit.frames.head import Head
+from storekit.frames.join import MARK, head_size
 from storekit.frames.params import Codec, CParams, Filter
 from storekit.typing import AnyArray
 
