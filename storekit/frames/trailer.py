@@ -62,9 +62,7 @@ MAX_CONTENT = 16 << 20
 """The most bytes of one metalayer that are written, and read unless more is asked for."""
 
 MAX_LAYERS = 8192
-
-PLAIN = 64
-"""Up to so many bytes are stored as they are."""
+PLAIN = 64  # up to so many bytes are stored as they are
 
 _END = struct.Struct(">BIBB16s")
 _SEAL = struct.Struct(">4sQI")

@@ -16,6 +16,8 @@ import numpy as np
 from frame_files import empty_frame
 from frame_samples import cparams, special, stock
 
+from storekit.codecs.b2nd import FrameCoder
+from storekit.codecs.spec import ChunkSpec
 from storekit.frames.b2nd import CATERVA, B2ndMeta
 from storekit.frames.ends import pack_ends
 from storekit.frames.frame import Frame
@@ -83,6 +85,9 @@ def _ours() -> Iterator[Sample]:
     layers = {CATERVA: b""}
     raw = RAMP.view("V4")
     yield _written("caterva", raw, empty_frame(raw.shape, dtype="V4", layers=layers, **GRID))
+    # Of a chunk file all is covered, too; but not before the chunk is read.
+    coder = FrameCoder(ChunkSpec(RAMP.shape, RAMP.dtype, RAMP[0, 0]), (5, 4), 5, 1, 1)
+    yield Sample("chunk file", bytes(coder.encode(RAMP)), RAMP, False)
 
 
 def _written(name: str, array: AnyArray, empty: bytes, *before: AnyArray) -> Sample:
