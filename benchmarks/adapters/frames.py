@@ -13,7 +13,7 @@ import blosc2
 import numpy as np
 
 from benchmarks.adapters.bare import two_threads
-from benchmarks.adapters.base import Bytes, Handle, Selection, UnsupportedError
+from benchmarks.adapters.base import Bytes, Handle, Selection, Shape, UnsupportedError
 from benchmarks.adapters.plan import Step, bounds, plan, split
 from benchmarks.data import Array
 from benchmarks.layout import CPARAMS, DTYPE, Layout
@@ -24,6 +24,7 @@ from storekit.frames.grid import default_blocks
 from storekit.frames.loading import load_frame
 from storekit.frames.params import CParams
 from storekit.keys import resolve_range
+from storekit.nodes.frame_options import block_bytes
 from storekit.typing import ByteRange, Value
 
 __all__ = ["BareFrame", "FrameFile", "FrameMemory", "frame_ends"]
@@ -31,9 +32,15 @@ __all__ = ["BareFrame", "FrameFile", "FrameMemory", "frame_ends"]
 
 def frame_ends(layout: Layout) -> tuple[bytes, bytes]:
     """What stands before and behind the chunks of a frame without any."""
-    blocks = default_blocks(layout.chunks, DTYPE.itemsize)
-    meta = B2ndMeta(layout.shape, layout.chunks, blocks, DTYPE)
-    return new_ends(meta, CParams.of(CPARAMS[layout.codec]))
+    cparams = CParams.of(CPARAMS[layout.codec])
+    meta = B2ndMeta(layout.shape, layout.chunks, _blocks(layout), DTYPE)
+    return new_ends(meta, cparams)
+
+
+def _blocks(layout: Layout) -> Shape:
+    """Those that storekit chooses."""
+    target = block_bytes(CParams.of(CPARAMS[layout.codec]))
+    return default_blocks(layout.chunks, DTYPE.itemsize, target)
 
 
 class BareFrame(Handle):
@@ -52,7 +59,7 @@ class BareFrame(Handle):
             "clevel": settings["clevel"],
             "filters": [blosc2.Filter[name] for name in settings["filters"]],
             "typesize": DTYPE.itemsize,
-            "blocksize": int(np.prod(default_blocks(layout.chunks, 4))) * DTYPE.itemsize,
+            "blocksize": int(np.prod(_blocks(layout))) * DTYPE.itemsize,
             "nthreads": 1,
         }
 

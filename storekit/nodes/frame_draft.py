@@ -74,8 +74,8 @@ class Draft:
             layers = {n: layer.content for n, layer in frame.layers.items() if n not in _OF_ARRAYS}
             layout = None if frame.plain or 0 in frame.meta.chunks else frame.meta
         self._place, self._replace = options.place(), options.replaces
-        self.meta = options.layout(shape, dtype, layout)
         self._cparams = options.settings(cparams or default_params(kind))
+        self.meta = options.layout(shape, dtype, self._cparams, layout)
         self._layers = options.layers(kind, layers)
 
     def make(self, edit: Edit | None = None, *, special: int = ZEROS) -> FrameArray:

@@ -163,6 +163,23 @@ def test_chunks_and_blocks_that_are_not_said() -> None:
     assert cat.zeros((3000, 3000), dtype="f8", blocks=(1, 3000)).chunks[1] == 3000
 
 
+@pytest.mark.parametrize(
+    ("settings", "size"),
+    [
+        ({}, 256),
+        ({"codec": "lz4"}, 128),
+        ({"codec": "lz4", "filters": ["bitshuffle"]}, 256),
+        ({"codec": "lz4hc"}, 256),
+    ],
+)
+def test_blocks_suit_the_codec(settings: dict[str, Any], size: int) -> None:
+    """Where small blocks cost next to nothing they are smaller, unless it is said otherwise."""
+    array = cat.zeros((512, 512), dtype="f4", **settings)
+    assert array.chunks == (512, 512)
+    assert array.blocks == (size // 2, 512)
+    assert cat.zeros((512, 512), dtype="f4", blocks=(8, 512), **settings).blocks == (8, 512)
+
+
 # --- where to -------------------------------------------------------------------------------------
 
 
