@@ -70,9 +70,8 @@ class FrameChunkCoder(BlockCoder):
         The chunk with checksums; 32 bytes that say so if all of it is zero.
 
         Raises:
-            CodecError: If the compressor or a filter is a plugin.
-
-            MetadataError: If the filters do not fit the elements.
+            MetadataError: If the compressor or a filter is a plugin, or they do not fit the
+                elements.
         """
         return seal_chunk(self._compress(chunk, self._settings))
 

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeGuard
 
 import numpy as np
 
-from storekit.errors import CodecError, CorruptFrameError, MetadataError
+from storekit.errors import CorruptFrameError, MetadataError
 from storekit.frames.layout import FrameHeader
 
 __all__ = ["CParams", "Codec", "Filter", "SplitMode"]
@@ -173,15 +173,18 @@ class CParams:
             blocksize: Bytes of a block.
 
         Raises:
-            CodecError: If it takes a plugin.
-
-            MetadataError: If there are more than two filters, or they cannot be applied to
-                elements of this size.
+            MetadataError: If it takes a plugin, there are more than two filters, or they cannot be
+                applied to elements of this size.
         """
         if len(self.filters) > MAX_FILTERS:
             raise _refused("filters", f"at most {MAX_FILTERS} filters", list(self.filters))
-        if not set(self.filters) <= set(Filter) or self.codec not in tuple(Codec):
-            raise CodecError(f"{int(self.codec)} or one of {self.filters} takes a plugin")
+        for name, kind, numbers in (
+            ("codec", Codec, [self.codec]),
+            ("filters", Filter, self.filters),
+        ):
+            for number in numbers:
+                if number not in tuple(kind):
+                    raise _refused(name, f"one of {', '.join(kind.__members__)}", number)
         metas = self._metas(typesize)
         for number, meta in zip(self.filters, metas, strict=True):
             if number == Filter.TRUNC_PREC:

@@ -16,7 +16,7 @@ from storekit.frames.chunkvalue import value_chunk
 from storekit.frames.ends import new_ends
 from storekit.frames.frame import grid_counts
 from storekit.frames.home import Change
-from storekit.frames.layout import MAX_TYPESIZE, ZEROS
+from storekit.frames.layout import MAX_TYPESIZE, ZEROS, chunk_typesize
 from storekit.frames.params import CParams
 from storekit.frames.seal import SEAL
 from storekit.nodes.array import Array
@@ -76,6 +76,8 @@ class Draft:
         self._place, self._replace = options.place(), options.replaces
         self._cparams = options.settings(cparams or default_params(kind))
         self.meta = options.layout(shape, dtype, self._cparams, layout)
+        typesize = chunk_typesize(self.meta.dtype.itemsize)
+        self._cparams.compress_args(typesize, 0)  # or they are refused
         self._layers = options.layers(kind, layers)
 
     def make(self, edit: Edit | None = None, *, special: int = ZEROS) -> FrameArray:

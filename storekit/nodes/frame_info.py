@@ -8,10 +8,11 @@ from typing import Any
 
 from storekit.frames.b2nd import B2ND, CATERVA
 from storekit.frames.frame import Frame
-from storekit.frames.params import Codec, CParams, Filter
+from storekit.frames.params import CParams
+from storekit.frames.plugins import codec_name, filter_name
 from storekit.frames.seal import SEAL
 
-__all__ = ["FrameInfo", "codec_name", "filter_names"]
+__all__ = ["FrameInfo"]
 
 
 class FrameInfo(Mapping[str, Any]):
@@ -33,7 +34,7 @@ class FrameInfo(Mapping[str, Any]):
         rows |= {"Shape": meta.shape, "Chunks": meta.chunks, "Blocks": meta.blocks}
         rows["Comp. codec"] = codec_name(cparams.codec)
         rows["Comp. level"] = cparams.clevel
-        rows["Comp. filters"] = filter_names(cparams)
+        rows["Comp. filters"] = [filter_name(number) for number in cparams.filters]
         rows["Comp. ratio"] = ratio
         for label, names in (("Meta", [*frame.layers]), ("VLMeta", [*frame.trailer.layers])):
             own = [name for name in names if name not in (B2ND, CATERVA, SEAL)]
@@ -60,16 +61,6 @@ class FrameInfo(Mapping[str, Any]):
             for label, value in self.items()
         )
         return f"<table>{''.join(rows)}</table>"
-
-
-def codec_name(codec: int) -> str:
-    """The name of a compressor; of a plugin, its number."""
-    return Codec(codec).name if codec in tuple(Codec) else str(codec)
-
-
-def filter_names(cparams: CParams) -> list[str]:
-    """The names of the filters; of plugins, their numbers."""
-    return [Filter(n).name if n in tuple(Filter) else str(n) for n in cparams.filters]
 
 
 def _text(value: Any) -> str:

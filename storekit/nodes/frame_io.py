@@ -11,10 +11,12 @@ from functools import partial
 from math import prod
 
 from storekit.codecs.frame_chunk import FrameChunkCoder
-from storekit.errors import CodecError
+from storekit.errors import CodecError, CorruptFrameError, UnsupportedError
 from storekit.frames.chunks import FrameChunks
 from storekit.frames.frame import grid_counts
 from storekit.frames.head import Head
+from storekit.frames.params import CParams
+from storekit.frames.plugins import plugins_of
 from storekit.nodes.chunkio import ChunkIO, Step
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part
@@ -52,7 +54,34 @@ class FrameIO(ChunkIO):
         super().__init__(store, shape, coder, _key, _numbering(shape, coder.spec.shape))
         self._heads: dict[str, Head] = {}
 
+    def write(self, selection: Selection, values: AnyArray, *, check_empty: bool = True) -> None:
+        """
+        As `ChunkIO.write`.
+
+        Raises:
+            UnsupportedError: If chunks cannot be decoded without a plugin of blosc2.
+        """
+        try:
+            super().write(selection, values, check_empty=check_empty)
+        except CorruptFrameError:
+            self._refuse_plugins()
+            raise
+
     def _fill(self, selection: Selection, work: AnyArray) -> None:
+        try:
+            self._fill_planned(selection, work)
+        except CorruptFrameError:
+            self._refuse_plugins()
+            raise
+
+    def _refuse_plugins(self) -> None:
+        """Say why a chunk is not understood, if the frame states that it takes a plugin."""
+        plugins = plugins_of(CParams.from_header(self._store.frame.header))
+        if plugins:
+            text = f"storekit does not run plugins of blosc2: {', '.join(plugins)}"
+            raise UnsupportedError(text, op="get")
+
+    def _fill_planned(self, selection: Selection, work: AnyArray) -> None:
         plan = self._plan(selection)
         if self._store.latency >= Latency.NETWORK:
             groups = self._groups(plan)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import blosc2
+import numpy as np
 import pytest
 
 import storekit
@@ -86,3 +88,44 @@ def test_a_change_is_not_tried_for_ever(lost: int) -> None:
     array[1] = 2
     assert array[...].tolist() == [0, 2, 0]
     assert store.rest == 0
+
+
+PLUGINS = {
+    "ZFP_PREC": {"codec": blosc2.Codec.ZFP_PREC, "codec_meta": 16, "filters": []},
+    "INT_TRUNC": {"filters": [blosc2.Filter.INT_TRUNC], "filters_meta": [-4]},
+}
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_plugins(name: str, tmp_path: Path) -> None:
+    """A frame that takes a plugin is not called damaged: it is shown, and an error names it."""
+    values = np.arange(600, dtype="f4" if name == "ZFP_PREC" else "i4").reshape(20, 30)
+    given = {"filters_meta": [], **PLUGINS[name]}
+    blosc2.asarray(values, urlpath=str(tmp_path / "a.b2nd"), cparams=given)
+    array = frames.open(tmp_path / "a.b2nd", "a")
+    assert name in str(array.info)
+    for use in (
+        lambda: array[...],
+        lambda: array[1, 2],
+        lambda: array.read_future((1, 2)).result(),
+        lambda: array.get_chunk(0),
+        lambda: array.copy(codec="zstd", filters=[]),
+        lambda: array.__setitem__(0, 1),
+    ):
+        with pytest.raises(errors.UnsupportedError, match=name):
+            use()
+
+
+@pytest.mark.parametrize("more", [{"codec": 3}, {"codec": 99}, {"filters": [99]}])
+def test_what_cannot_be_written_is_not_made(more: dict[str, Any], tmp_path: Path) -> None:
+    """Compressors and filters that nothing is compressed with are refused; those there are, named."""
+    path = tmp_path / "a.b2nd"
+    for make in (
+        lambda: frames.zeros(3, dtype="i4", urlpath=path, **more),
+        lambda: frames.save(np.arange(3), path, **more),
+        lambda: frames.save_array(np.arange(3), path, cparams=more),
+        lambda: frames.zeros(3, dtype="i4").copy(urlpath=path, **more),
+    ):
+        with pytest.raises(errors.MetadataError, match=r"SHUFFLE|ZSTD"):
+            make()
+        assert not path.exists()

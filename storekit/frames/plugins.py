@@ -1,0 +1,40 @@
+"""
+Plugins of blosc2: compressors and filters that storekit knows by name, and does not run.
+
+Source: python-blosc2 4.14, ``Codec`` and ``Filter``.
+"""
+
+from __future__ import annotations
+
+from storekit.frames.params import Codec, CParams, Filter
+
+__all__ = ["codec_name", "filter_name", "plugins_of"]
+
+_CODECS = {
+    32: "NDLZ",
+    33: "ZFP_ACC",
+    34: "ZFP_PREC",
+    35: "ZFP_RATE",
+    36: "OPENHTJ2K",
+    37: "GROK",
+    38: "OPENZL",
+    39: "J2K",
+    40: "HTJ2K",
+}
+_FILTERS = {32: "NDCELL", 33: "NDMEAN", 36: "INT_TRUNC"}
+
+
+def codec_name(number: int) -> str:
+    """The name of a compressor; of one that is not known, its number."""
+    return Codec(number).name if number in tuple(Codec) else _CODECS.get(number, str(number))
+
+
+def filter_name(number: int) -> str:
+    """The name of a filter; of one that is not known, its number."""
+    return Filter(number).name if number in tuple(Filter) else _FILTERS.get(number, str(number))
+
+
+def plugins_of(cparams: CParams) -> list[str]:
+    """What a frame of these settings takes that storekit does not run."""
+    codec = [] if cparams.codec in tuple(Codec) else [f"codec {codec_name(cparams.codec)}"]
+    return codec + [f"filter {filter_name(n)}" for n in cparams.filters if n not in tuple(Filter)]
