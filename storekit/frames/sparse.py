@@ -11,6 +11,7 @@ Source: C-Blosc2, README_SFRAME_FORMAT.rst.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,14 +34,27 @@ from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.layout import parse_header
 from storekit.frames.loading import parse_ends, parse_sparse
 from storekit.frames.sparsechange import SparseChange
-from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
+from storekit.stores.base import (
+    ConditionalStore,
+    Latency,
+    ListableStore,
+    ReadableStore,
+    WritableStore,
+)
 from storekit.stores.local import LocalStore
 from storekit.typing import Value
 
-__all__ = ["SPARSE_INDEX", "SparseHome"]
+__all__ = ["SPARSE_INDEX", "SparseHome", "chunk_number"]
 
 SPARSE_INDEX = "chunks.b2frame"
 """The name of what lies beside the chunks."""
+
+_CHUNK = re.compile(r"[0-9A-F]{8}\.chunk")
+
+
+def chunk_number(name: str) -> int | None:
+    """The number of the chunk that a file of such a name holds; None if it is no chunk."""
+    return int(name[:8], 16) if _CHUNK.fullmatch(name) else None
 
 
 class _SparseSnapshot(Snapshot):
@@ -78,7 +92,8 @@ class SparseHome(Home):
         new: A contiguous frame without chunks, which is here as soon as the first change is
             committed.
 
-        replace: Whether it may take the place of another frame.
+        replace: Whether it may take the place of another frame, and of chunks that killed writers
+            have left.
 
     Raises:
         KeyNotFoundError: If there is nothing.
@@ -111,11 +126,12 @@ class SparseHome(Home):
         self._lock = threading.Lock()
         self._index_key = f"{prefix}/{SPARSE_INDEX}" if prefix else SPARSE_INDEX
         self._new: _SparseSnapshot | None = None
+        self._replace = replace
         if new is None:
             self._load()
             return
         if not replace and store.exists(self._index_key):
-            raise NodeExistsError(f"there is a frame at {prefix!r} of {store!r}")
+            raise self._taken()
         self._new = _SparseSnapshot(_sparse(new), self)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,8 +218,11 @@ class SparseHome(Home):
                 raise NodeNotFoundError(f"the frame at {self.prefix!r} is gone")
             snapshot = self._take(value)
         change = SparseChange(self, store, snapshot, version)
-        if self._new is not None and value is not None:
-            change.replaces(value)
+        if self._new is not None:
+            if self._replace:
+                change.replaces(value, self._stored())
+            elif value is not None:  # somebody else was faster
+                raise self._taken()
         try:
             yield change
         finally:
@@ -218,6 +237,17 @@ class SparseHome(Home):
             return bytes(self.store.get(self._index_key)), None
         except KeyNotFoundError:
             return None, None
+
+    def _stored(self) -> set[int]:
+        """The numbers of all chunks that are there, in the frame or not, if that can be known."""
+        if not isinstance(self.store, ListableStore):
+            return set()
+        base = f"{self.prefix}/" if self.prefix else ""
+        found = (chunk_number(key[len(base) :]) for key in self.store.list_dir(base))
+        return {number for number in found if number is not None}
+
+    def _taken(self) -> NodeExistsError:
+        return NodeExistsError(f"there is a frame at {self.prefix!r} of {self.store!r}")
 
     def _changed(self, value: bytes) -> Snapshot:
         self._new = None

@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
-from storekit.errors import ConflictError, CorruptFrameError, StoreError
+from storekit.errors import ConflictError, CorruptFrameError, KeyNotFoundError, StoreError
 from storekit.frames.frame import chunk_size
 from storekit.frames.home import Change, Snapshot
 from storekit.frames.loading import parse_sparse
@@ -44,14 +44,25 @@ class SparseChange(Change):
         self._unused: set[int] = set()
         self._done = False
 
-    def replaces(self, index: bytes) -> None:
-        """The frame takes the place of another one, of which this is the index."""
+    def replaces(self, index: bytes | None, stored: set[int]) -> None:
+        """
+        The frame takes the place of another one.
+
+        Args:
+            index: Of the other one, if there is one.
+
+            stored: The chunks that are there. Those that are in no frame are erased in the end, as
+                they belong to writers that were killed, or will fail, as the index is another one.
+        """
+        old = set(stored)
         with suppress(CorruptFrameError):
-            frame = parse_sparse(index)
-            old = set(frame.offsets[frame.offsets >= 0].tolist())
-            self._used |= old
-            self._unused |= old
-            self._numbers = count(max(frame.next_name, max(old, default=-1) + 1))
+            if index is not None:
+                frame = parse_sparse(index)
+                used = set(frame.offsets[frame.offsets >= 0].tolist())
+                self._numbers = count(max(frame.next_name, max(used, default=-1) + 1))
+                old |= used
+        self._used |= old
+        self._unused |= old
 
     def put(self, number: int, data: Value) -> None:
         """Store a chunk, under a number that nobody else has taken meanwhile."""
@@ -61,6 +72,9 @@ class SparseChange(Change):
             try:
                 self._write(place, data)
             except ConflictError:
+                # Of one who was killed, or will fail, as the index is another one then.
+                with self._lock:
+                    self._unused.add(place)
                 continue
             break
         with self._lock:
@@ -85,7 +99,13 @@ class SparseChange(Change):
             self._store.set(key, data)
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
-        value = memoryview(self._home.store.get(self._home._key(offset)))
+        key = self._home._key(offset)
+        try:
+            value = memoryview(self._home.store.get(key))
+        except KeyNotFoundError as error:  # who committed first has erased it
+            raise ConflictError(
+                "the frame was changed by somebody else", store=self._store, op="get", key=key
+            ) from error
         first, last = resolve_range(*byte_range, len(value))
         return value[first:last]
 

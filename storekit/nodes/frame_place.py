@@ -13,7 +13,6 @@ from storekit.errors import (
     ConflictError,
     MetadataError,
     NodeExistsError,
-    NodeTypeError,
     ReadOnlyError,
 )
 from storekit.frames.log import LogHome
@@ -23,6 +22,7 @@ from storekit.frames.sparse import SPARSE_INDEX
 from storekit.frames.stored import StoredHome
 from storekit.keys import RESERVED, check_key
 from storekit.nodes.frame_array import FrameArray
+from storekit.nodes.sparse_files import erase_sparse, is_sparse, remove_sparse, replace_sparse
 from storekit.stores._url_parts import local_path
 from storekit.stores.base import ConditionalStore, ReadableStore, WritableStore
 from storekit.stores.urls import open_parent
@@ -89,8 +89,7 @@ class FilePlace(Place):
         """See `Place.make`: written beside the path, and renamed."""
         with file_errors(self.path, "set"):
             folder, name = os.path.split(self.path)
-            if os.path.isdir(self.path) or (not replace and os.path.lexists(self.path)):
-                raise self._exists()
+            self._check_free(replace)
             os.makedirs(folder, exist_ok=True)
             own = f"{RESERVED}{name}.{os.getpid()}-{threading.get_ident()}.part"
             temporary = os.path.join(folder, own)
@@ -105,9 +104,18 @@ class FilePlace(Place):
         home = LogHome(self.path, writable=True)
         return FrameArray(home, os.path.basename(self.path), nthreads=nthreads)
 
+    def _check_free(self, replace: bool) -> None:
+        if self._is_directory() and not is_sparse(self.path):
+            raise NodeExistsError(f"there is a directory {self.path!r}, which is no sparse frame")
+        if not replace and os.path.lexists(self.path):
+            raise self._exists()
+
     def _rename(self, temporary: str, replace: bool) -> None:
         if replace:
-            os.replace(temporary, self.path)
+            if self._is_directory():
+                replace_sparse(self.path, temporary)
+            else:
+                os.replace(temporary, self.path)
             return
         try:
             os.link(temporary, self.path)  # which, unlike a renaming, fails if it is there
@@ -120,19 +128,14 @@ class FilePlace(Place):
     def remove(self) -> None:
         """Remove the file, if there is one."""
         with file_errors(self.path, "erase"), suppress(FileNotFoundError):
-            if os.path.isdir(self.path) and not os.path.islink(self.path):
-                self._remove_sparse()
+            if self._is_directory():
+                remove_sparse(self.path)
             else:
                 os.unlink(self.path)
 
-    def _remove_sparse(self) -> None:
-        """The index first: a removal that breaks off leaves no frame that looks whole."""
-        if not os.path.exists(os.path.join(self.path, SPARSE_INDEX)):
-            raise NodeTypeError(f"the directory {self.path!r} is no sparse frame")
-        names = [name for name in os.listdir(self.path) if name.endswith(".chunk")]
-        for name in (SPARSE_INDEX, *names):
-            os.unlink(os.path.join(self.path, name))
-        os.rmdir(self.path)
+    def _is_directory(self) -> bool:
+        """Whether a directory is there itself, and no link to one, which can be replaced."""
+        return os.path.isdir(self.path) and not os.path.islink(self.path)
 
 
 class KeyPlace(Place):
@@ -153,9 +156,12 @@ class KeyPlace(Place):
     def make(self, blank: bytes, fill: Fill, *, replace: bool, nthreads: int = 1) -> FrameArray:
         """See `Place.make`: made in memory, and stored as one value."""
         target = self._writable("set")
-        if not replace and self.store.exists(self.key):
+        sparse = self.store.exists(f"{self.key}/{SPARSE_INDEX}")
+        if not replace and (sparse or self.store.exists(self.key)):
             raise self._exists()
         data = MemoryPlace().make(blank, fill, replace=replace, nthreads=nthreads).to_cframe()
+        if sparse:
+            erase_sparse(self.store, self.key)
         if replace or not isinstance(target, ConditionalStore):
             target.set(self.key, data)
         else:
@@ -173,7 +179,7 @@ class KeyPlace(Place):
         return self.store
 
     def _exists(self) -> NodeExistsError:
-        return NodeExistsError(f"there is a value {self.key!r} already; mode='w' replaces it")
+        return NodeExistsError(f"there is a frame {self.key!r} already; mode='w' replaces it")
 
     def remove(self) -> None:
         """Erase the key."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 
-from storekit.errors import MetadataError, NodeExistsError, ReadOnlyError
+from storekit.errors import MetadataError, NodeExistsError
 from storekit.frames.sparse import SPARSE_INDEX, SparseHome
 from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.frame_place import FilePlace, Fill, KeyPlace, Place
-from storekit.stores.base import ListableStore, ReadableStore, WritableStore
+from storekit.nodes.sparse_files import erase_sparse, is_sparse, remove_leftovers, remove_sparse
+from storekit.stores.base import ReadableStore, WritableStore
 from storekit.stores.local import LocalStore
 
 __all__ = ["SparsePlace", "sparse_place"]
-
-_CHUNK = re.compile(r"[0-9A-F]{8}\.chunk")
 
 
 class SparsePlace(Place):
@@ -40,6 +38,8 @@ class SparsePlace(Place):
     def make(self, blank: bytes, fill: Fill, *, replace: bool, nthreads: int = 1) -> FrameArray:
         """See `Place.make`. What `fill` writes in several statements appears one by one."""
         self._check_free(replace)
+        if replace:
+            self._clear()
         home = SparseHome(self.store, self.prefix, writable=True, new=blank, replace=replace)
         name = os.path.basename(self.path) or self.prefix
         array = FrameArray(home, name, nthreads=nthreads)
@@ -50,29 +50,36 @@ class SparsePlace(Place):
     def _check_free(self, replace: bool) -> None:
         """See that there is no file, and no directory with something else."""
         path = self.path
+        if not path and not replace and self.store.exists(self.prefix):
+            raise NodeExistsError(f"there is a value {self.prefix!r} already; mode='w' replaces it")
         if not path or not os.path.lexists(path):
             return
         if os.path.isdir(path):
             if not os.listdir(path) or os.path.exists(os.path.join(path, SPARSE_INDEX)):
                 return
-        elif replace:
-            os.unlink(path)
-            return
-        raise NodeExistsError(f"there is something at {path!r} that is no sparse frame")
+            if replace and is_sparse(path):  # of a killed writer
+                return
+            raise NodeExistsError(f"there is a directory {path!r} that is no sparse frame")
+        if not replace:
+            raise NodeExistsError(f"there is a file {path!r} already; mode='w' replaces it")
+
+    def _clear(self) -> None:
+        """Remove what would be in the way: a contiguous frame, and temporary files."""
+        if not self.path:
+            if isinstance(self.store, WritableStore):
+                self.store.erase(self.prefix)
+        elif os.path.isdir(self.path):
+            remove_leftovers(self.path)
+        elif os.path.lexists(self.path):
+            os.unlink(self.path)
 
     def remove(self) -> None:
-        """Remove the frame, if there is one: its index first, then the chunks."""
-        store = self.store
-        if not isinstance(store, WritableStore):
-            raise ReadOnlyError("the store cannot be written", store=store, op="erase")
-        base = f"{self.prefix}/" if self.prefix else ""
-        store.erase(base + SPARSE_INDEX)
-        if isinstance(store, ListableStore):
-            keys = store.list_dir(base)
-            store.erase_values([key for key in keys if _CHUNK.fullmatch(key[len(base) :])])
+        """Remove the frame, if there is one."""
         if self.path:
-            with suppress(OSError):  # somebody has put something else there
-                os.rmdir(self.path)
+            with suppress(FileNotFoundError):
+                remove_sparse(self.path)
+        else:
+            erase_sparse(self.store, self.prefix)
 
 
 def sparse_place(place: Place) -> SparsePlace:

@@ -13,6 +13,7 @@ import blosc2
 import numpy as np
 import pytest
 
+import storekit
 from storekit import errors, frames
 from storekit.frames import FrameArray
 from storekit.frames.home import Change
@@ -128,6 +129,11 @@ def test_a_new_frame_appears_when_it_is_written() -> None:
     assert store.list() == [f"a/{SPARSE_INDEX}"]
     assert not at(store, "a")[...].any()
     home.appear()
+    late = SparseHome(store, "b", writable=True, new=blank)
+    made(store, "b")
+    with pytest.raises(errors.NodeExistsError):
+        late.appear()
+    assert np.array_equal(at(store, "b")[...], GRID)
 
 
 def test_one_frame_in_place_of_another() -> None:
@@ -202,14 +208,45 @@ def test_who_comes_second_does_not_write() -> None:
 
 
 def test_numbers_that_others_took_are_passed_over() -> None:
-    """A chunk of a writer that is gone, or still at work, is not written over."""
+    """
+    A chunk of a writer that is gone, or still at work, is not written over; it is erased by a
+    change that succeeds, after which that writer would fail.
+    """
     store = MemoryStore()
     array = made(store)
     for number in range(12, 15):
         store.set(f"a/{number:08X}.chunk", b"somebody else's")
+    with array.home.change() as change:
+        change.put(0, change.chunk(1))
+        found = {bytes(store.get(f"a/{n:08X}.chunk")) for n in range(12, 15)}
+        assert found == {b"somebody else's"}
+    assert len(store.list()) == 1 + 12 + 3
     array[...] = -GRID
     assert np.array_equal(at(store)[...], -GRID)
-    assert {bytes(store.get(f"a/{n:08X}.chunk")) for n in range(12, 15)} == {b"somebody else's"}
+    assert len(store.list()) == 1 + 12
+
+
+def test_a_chunk_that_was_erased_before_the_commit_is_a_conflict() -> None:
+    """A writer whose chunk another one took for that of a killed one begins again."""
+    store = MemoryStore()
+    array, other = made(store), at(store).home
+    turns: list[int] = []
+
+    def edit(change: Change) -> None:
+        change.put(0, change.chunk(int(change.offsets[1])))
+        if not turns:
+            turns.append(1)
+            with other.change() as early:
+                early.put(11, early.chunk(4))
+                early.commit()
+        change.put(2, change.chunk(int(change.offsets[0])))
+
+    array._change(edit)
+    found = at(store)
+    for place in (np.s_[:10, :10], np.s_[:10, 20:]):
+        assert np.array_equal(found[place], GRID[:10, 10:20])
+    assert np.array_equal(found[30:, 20:], GRID[10:20, 10:20])
+    assert len(store.list()) == 1 + 12
 
 
 def test_numbers_are_not_used_again() -> None:
@@ -352,6 +389,102 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
     assert np.array_equal(frames.open(tmp_path / "file")[...], GRID)
     frames.remove(tmp_path / "file")
     assert not (tmp_path / "file").exists()
+
+
+def leavings(path: Path) -> None:
+    """What killed writers leave in a directory."""
+    for name in ("00000050.chunk", "00000007.chunk", ".storekit-1f-2", ".storekit-9-1"):
+        (path / name).touch()
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_frame_of_killed_writers_is_removed_whole(tmp_path: Path, index: bool) -> None:
+    """Chunks that are in no frame and temporary files go with it, also if the index is gone."""
+    path = tmp_path / "a"
+    frames.save(GRID[:20], path, False, chunks=(10, 10))
+    leavings(path)
+    if not index:
+        (path / SPARSE_INDEX).unlink()
+    frames.remove(path)
+    assert not path.exists()
+    store = LocalStore(tmp_path / "store")
+    made(store)
+    leavings(tmp_path / "store" / "a")
+    frames.remove(store=store, key="a")
+    assert not (tmp_path / "store" / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "0000000c.chunk", "00000050.chunk/x"])
+def test_a_directory_with_something_else_is_not_removed(tmp_path: Path, name: str) -> None:
+    """Nothing of it goes, not even the frame; nor does a contiguous one take its place."""
+    path = tmp_path / "a"
+    frames.save(GRID, path, False, chunks=(10, 10))
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).touch()
+    for remove in (frames.remove, lambda path: frames.save(GRID, path, mode="w")):
+        with pytest.raises(errors.StorekitError, match="no sparse frame"):
+            remove(path)
+    assert (path / name).exists()
+    assert np.array_equal(frames.open(path)[...], GRID)
+
+
+def test_what_killed_writers_left_is_cleared_away(tmp_path: Path) -> None:
+    """A frame that takes the place of another one, or of the rest of one, is all that is left."""
+    path = tmp_path / "a"
+    frames.save(GRID, path, False, chunks=(10, 10))
+    for _ in range(2):
+        leavings(path)
+        frames.save(GRID + 1, path, False, chunks=(10, 10), mode="w")
+        assert np.array_equal(frames.open(path)[...], GRID + 1)
+        assert len(os.listdir(path)) == 1 + 12
+        (path / SPARSE_INDEX).unlink()
+        with pytest.raises(errors.NodeExistsError, match="no sparse frame"):
+            frames.save(GRID, path, False)
+
+
+def test_a_chunk_that_appears_meanwhile_is_not_cleared_away() -> None:
+    """Only what was there when a frame began to take the place of another one is erased with it."""
+    store = MemoryStore()
+    made(store)
+    blank = frames.zeros((4, 4), dtype="i4", chunks=(2, 2)).to_cframe()
+    home = SparseHome(store, "a", writable=True, new=blank, replace=True)
+    with home.change() as change:
+        store.set("a/00000099.chunk", b"of one who comes later")
+        change.commit()
+    assert store.list() == ["a/00000099.chunk", f"a/{SPARSE_INDEX}"]
+
+
+@pytest.mark.parametrize("where", ["path", "disk", "memory"])
+def test_either_kind_takes_the_place_of_the_other(where: str, tmp_path: Path) -> None:
+    """With mode ``"w"`` nothing of the old frame stays, whichever it was; else it is an error."""
+    store = LocalStore(tmp_path) if where == "disk" else MemoryStore()
+    place: Any = tmp_path / "a.b2nd" if where == "path" else (store, "a.b2nd")
+    for turn, contiguous in enumerate((False, True, False, True)):
+        if turn:
+            with pytest.raises(errors.NodeExistsError):
+                frames.save(GRID, place, contiguous)
+        frames.save(GRID + turn, place, contiguous, chunks=(10, 10), mode="w")
+        array = frames.open(place) if where == "path" else storekit.open(store, "a.b2nd")
+        assert np.array_equal(array[...], GRID + turn)
+        files = LocalStore(tmp_path).list() if where == "path" else store.list()
+        assert len(files) == (1 if contiguous else 1 + 12)
+    assert where == "memory" or os.listdir(tmp_path) == ["a.b2nd"]
+
+
+def test_a_frame_stays_if_the_next_one_fails(tmp_path: Path) -> None:
+    """A contiguous frame that is not finished leaves the sparse one that it was to replace."""
+    frames.save(GRID, tmp_path / "a", False, chunks=(10, 10))
+
+    class Failing:
+        shape, dtype = (40, 30), GRID.dtype
+
+        def __array__(self, *_: Any, **__: Any) -> AnyArray:
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        frames.save(Failing(), tmp_path / "a", mode="w")
+    assert np.array_equal(frames.open(tmp_path / "a")[...], GRID)
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_a_frame_in_a_store_is_removed() -> None:
