@@ -7,6 +7,7 @@ users of caterva and blosc2 look for them.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from storekit.lazy import loader
@@ -64,8 +65,10 @@ _HOMES = {
     "zeros": "nodes.frame_create",
 }
 
-__all__ = [*_HOMES]
+__all__ = ["__version__", *_HOMES]
 
+__version__: str = sys.modules["storekit"].__version__
+"""That of storekit. caterva has it here."""
 
 __getattr__ = loader(globals(), _HOMES)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from storekit.errors import CorruptFrameError, MetadataError
 from storekit.frames.layout import MAX_TYPESIZE, Metalayer
-from storekit.typing import DType, Shape
+from storekit.typing import AnyArray, DType, Shape
 
 __all__ = [
     "B2ND",
@@ -32,10 +32,12 @@ __all__ = [
     "MAX_NDIM",
     "B2ndMeta",
     "dtype_text",
+    "laid_out",
     "pack_array_meta",
     "pack_b2nd",
     "parse_array_meta",
     "parse_b2nd",
+    "stored_type",
 ]
 
 B2ND, CATERVA = "b2nd", "caterva"
@@ -67,6 +69,33 @@ class B2ndMeta(NamedTuple):
 def dtype_text(dtype: DType) -> str:
     """How blosc2 writes a data type: numpy's short name, or the list of a struct's fields."""
     return dtype.str if dtype.fields is None else str(dtype)
+
+
+def stored_type(dtype: DType) -> DType:
+    """
+    A data type as it will be read: as in blosc2, bytes between fields are fields of raw bytes.
+
+    Raises:
+        MetadataError: If it is a struct whose fields overlap, are not in the order of their places,
+            or have titles.
+    """
+    if dtype.fields is None or dtype.hasobject:
+        return dtype
+    try:
+        known = np.dtype(dtype.descr)
+        if _parse_dtype(dtype_text(known)) == known:
+            return known
+    except (CorruptFrameError, ValueError):
+        pass
+    expected = "a struct whose fields follow each other, without titles"
+    raise MetadataError(field="dtype", expected=expected, found=str(dtype))
+
+
+def laid_out(values: AnyArray, dtype: DType) -> AnyArray:
+    """Values as they are; but if `dtype` is the stored type of their structs, of that type."""
+    if values.dtype.names is None or values.dtype == dtype or stored_type(values.dtype) != dtype:
+        return values
+    return values.view(dtype)
 
 
 def pack_b2nd(meta: B2ndMeta) -> bytes:

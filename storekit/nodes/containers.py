@@ -20,6 +20,7 @@ from storekit.errors import (
     CorruptFrameError,
     InvalidKeyError,
     NodeNotFoundError,
+    ReadOnlyError,
     UnsupportedError,
 )
 from storekit.frames.embedded import EMBEDDING, EmbeddedFrames, parse_map
@@ -125,6 +126,14 @@ class ContainerGroup(Group):
             if whole in self._container.leaves and not _is_hidden(whole):
                 return self._leaf(whole)
         return super().__getitem__(path)
+
+    def __setitem__(self, path: str, data: Any) -> None:
+        """Refused, as containers can only be read."""
+        raise ReadOnlyError("containers of blosc2 can only be read", op="set")
+
+    def __delitem__(self, path: str) -> None:
+        """Refused, as containers can only be read."""
+        raise ReadOnlyError("containers of blosc2 can only be read", op="erase")
 
     def _child(self, name: str) -> Node:
         path = join_path(self._path, name)

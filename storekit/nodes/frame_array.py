@@ -12,6 +12,7 @@ import numpy as np
 from storekit.codecs.frame_chunk import FrameChunkCoder, PlainChunkCoder
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import ConflictError, SelectionError, ShapeError
+from storekit.frames.b2nd import laid_out
 from storekit.frames.chunks import ChangingChunks, FrameChunks
 from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Snapshot
@@ -199,7 +200,7 @@ class FrameArray(FrameParts):
         """
         dtype = self._state.snapshot.frame.meta.dtype
         if dtype.kind != "V" or dtype.names is not None:
-            return as_values(values, self)
+            return laid_out(as_values(values, self), dtype)
         check_elements(values)
         array = values.read() if isinstance(values, Array) else np.asarray(values)
         if array.dtype.hasobject or array.dtype.itemsize != dtype.itemsize:

@@ -37,6 +37,8 @@ class FrameMeta(Mapping[str, bytes]):
     """
     The metalayers of fixed length, as bytes: usually msgpack, by caterva's and blosc2's custom.
 
+    Names may be given as text, or as the bytes of it in UTF-8.
+
     They are made together with the frame. Their content may be changed, but not its length. What
     the array is stands in the one called ``b2nd`` or ``caterva``, which changes with the array.
 
@@ -46,8 +48,11 @@ class FrameMeta(Mapping[str, bytes]):
     def __init__(self, array: Framed) -> None:
         self._array = array
 
-    def __getitem__(self, name: str) -> bytes:
-        return self._array._frame.layers[name].content
+    def __getitem__(self, name: str | bytes) -> bytes:
+        return self._array._frame.layers[_text(name)].content
+
+    def __contains__(self, name: object) -> bool:
+        return _text(name) in self._array._frame.layers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._array._frame.layers)
@@ -59,7 +64,7 @@ class FrameMeta(Mapping[str, bytes]):
         """The names, as a list, as in caterva."""
         return list(self)
 
-    def __setitem__(self, name: str, content: object) -> None:
+    def __setitem__(self, name: str | bytes, content: object) -> None:
         """
         Write over the content of a metalayer, with bytes, or with the msgpack of anything else.
 
@@ -67,7 +72,7 @@ class FrameMeta(Mapping[str, bytes]):
             MetadataError: If there is none of this name, it is that of the array, or the length is
                 another.
         """
-        packed = pack_meta({name: content})[name]
+        ((name, packed),) = pack_meta({name: content}).items()
 
         def edit(change: Change) -> None:
             if name not in change.layers:
@@ -161,24 +166,35 @@ class FrameAttributes(VLMeta):
         return super()._packed(name, plain_json(value, f"attributes.{name}"))
 
 
-def pack_meta(values: Mapping[str, object]) -> dict[str, bytes]:
+def pack_meta(values: Mapping[Any, object]) -> dict[str, bytes]:
     """
     The contents of metalayers of fixed length: bytes are taken as they are, all else as msgpack.
 
     Raises:
-        MetadataError: If a value is nothing that msgpack can say.
+        MetadataError: If a value is nothing that msgpack can say, or a name no text.
     """
-    return {
-        name: bytes(value)
-        if isinstance(value, bytes | bytearray | memoryview)
-        else _pack(f"meta[{name!r}]", value)
-        for name, value in values.items()
-    }
+    return dict(_packed_item(_text(name), value) for name, value in values.items())
+
+
+def _packed_item(name: Any, value: Any) -> tuple[str, bytes]:
+    if not isinstance(name, str):
+        raise MetadataError(field="meta", expected="names that are text", found=name)
+    raw = isinstance(value, bytes | bytearray | memoryview)
+    return name, bytes(value) if raw else _pack(f"meta[{name!r}]", value)
+
+
+def _text(name: Any) -> Any:
+    """A name as text, if it is the bytes of some."""
+    try:
+        return name.decode() if isinstance(name, bytes) else name
+    except UnicodeDecodeError:
+        return name
 
 
 def _pack(field: str, value: Any) -> bytes:
     try:
         packed: bytes = msgpack.packb(value, default=_plain, strict_types=True)
+        msgpack.unpackb(packed)  # as blosc2 does, which takes no keys but text and bytes
     except (OverflowError, RecursionError, TypeError, ValueError) as error:
         raise MetadataError(f"{error}", field=field) from error
     return packed

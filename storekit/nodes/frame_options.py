@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from storekit.errors import MetadataError
-from storekit.frames.b2nd import B2ND, CATERVA, MAX_NDIM, B2ndMeta
+from storekit.frames.b2nd import B2ND, CATERVA, MAX_NDIM, B2ndMeta, stored_type
 from storekit.frames.chunk import MAX_CHUNK
 from storekit.frames.frame import grid_counts
 from storekit.frames.grid import BLOCK_BYTES, default_blocks
@@ -38,7 +38,8 @@ class FrameOptions:
     What can be chosen when a frame is made.
 
     Args:
-        chunks: The shape of a chunk; an int for all dimensions. Defaults to at most 1 MiB.
+        chunks: The shape of a chunk; an int for all dimensions. Defaults to at most 1 MiB, unless
+            there were more than 2**24 then.
 
         blocks: The shape of the blocks that chunks are cut into. Defaults to about 256 KiB;
             with LZ4 to 128 KiB.
@@ -67,7 +68,8 @@ class FrameOptions:
 
         nthreads: Threads that compress one chunk, as long as the object lives. Defaults to 1.
 
-        usedict: Whether the blocks of a chunk share a dictionary.
+        usedict: Whether the blocks of a chunk share a dictionary. blosc2 (4.14.1) may misread such
+            chunks of several blocks (see `CParams`).
 
         cparams: All these at once: a `CParams`, or a mapping as in blosc2. Those above go first.
 
@@ -85,7 +87,7 @@ class FrameOptions:
     filename: str | os.PathLike[str] | None = None
     memframe: bool | None = None
     contiguous: bool | None = None
-    meta: Mapping[str, Any] | None = None
+    meta: Mapping[str, Any] | Mapping[bytes, Any] | None = None
     codec: Codec | str | int | None = None
     clevel: int | None = None
     filters: Iterable[Any] | None = None
@@ -179,7 +181,9 @@ class FrameOptions:
     def _chunks(self, sides: Shape, itemsize: int) -> Shape:
         if self.chunks is not None:
             return check_shape(self.chunks, "chunks", least=1, ndim=len(sides))
-        chunks = auto_chunks(sides, itemsize)
+        chunks, target = auto_chunks(sides, itemsize), 2 << 20
+        while target < MAX_CHUNK and prod(grid_counts(sides, chunks)) > MAX_CHUNKS:
+            chunks, target = auto_chunks(sides, itemsize, target), 2 * target
         if self.blocks is None:
             return chunks
         blocks = check_shape(self.blocks, "blocks", least=1, ndim=len(sides))
@@ -227,7 +231,8 @@ def element_type(itemsize: int | None, dtype: Any, default: Any = None) -> tuple
     blosc2, with no more than a size that of caterva.
 
     Raises:
-        MetadataError: If there is both, or none, or one that is impossible.
+        MetadataError: If there is both, or none, or one that is impossible or that blosc2 has no
+            form for.
     """
     if itemsize is not None:
         if dtype is not None:
@@ -241,7 +246,7 @@ def element_type(itemsize: int | None, dtype: Any, default: Any = None) -> tuple
     if chosen is None:
         raise MetadataError(field="dtype", expected="dtype or itemsize", found=None)
     try:
-        return np.dtype(chosen), B2ND
+        return stored_type(np.dtype(chosen)), B2ND
     except TypeError as error:
         raise MetadataError(f"{error}", field="dtype") from error
 

@@ -32,13 +32,13 @@ fraction of a second over a phone.
 """
 
 
-def auto_chunks(shape: Shape, itemsize: int) -> Shape:
+def auto_chunks(shape: Shape, itemsize: int, target: int = _TARGET) -> Shape:
     """
-    A chunk shape of at most 1 MiB, made by halving the longest side until it fits; 1 for empty
-    sides.
+    A chunk shape of at most `target` bytes, by default 1 MiB, made by halving the longest side
+    until it fits; 1 for empty sides.
     """
     chunks = [max(size, 1) for size in shape]
-    while prod(chunks) * itemsize > _TARGET and max(chunks, default=1) > 1:
+    while prod(chunks) * itemsize > target and max(chunks, default=1) > 1:
         longest = chunks.index(max(chunks))
         chunks[longest] = -(-chunks[longest] // 2)
     return tuple(chunks)

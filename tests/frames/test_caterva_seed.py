@@ -16,12 +16,19 @@ import pytest
 from caterva_samples import ARRAY, CONTIGUOUS
 from msgpack import packb, unpackb
 
+import storekit
 import storekit.frames as cat
 from storekit.errors import MetadataError
 from storekit.frames import SplitMode
 
 LEAST = 0.98
 """Checksums take two percent of small chunks at most."""
+
+
+def test_the_version() -> None:
+    """The module has a version, which is that of storekit."""
+    assert cat.__version__ == storekit.__version__
+    assert "__version__" in dir(cat)
 
 
 def test_creating_an_array() -> None:

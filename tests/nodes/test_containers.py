@@ -123,6 +123,10 @@ def test_containers_are_read_only(tmp_path: Path) -> None:
             root.attributes["x"] = 1
         with pytest.raises(ReadOnlyError):
             del root.attributes["x"]
+        with pytest.raises(ReadOnlyError):
+            root["x"] = np.arange(3)
+        with pytest.raises(ReadOnlyError):
+            del root["a"]
 
 
 def test_the_metadata_of_a_tree_are_attributes(tmp_path: Path) -> None:

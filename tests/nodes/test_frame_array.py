@@ -334,12 +334,25 @@ def test_vlmeta_is_a_mapping() -> None:
         ("a", {1, 2}),
         ("a", 2**64),
         ("a", 1j),
+        ("a", {1: 2}),
+        ("a", [{(1, 2): 3}]),
         (5, 1),
         ("", 1),
         ("x" * 32, 1),
         ("a", b"x" * (1 << 24)),
     ],
-    ids=["object", "set", "integer", "complex", "number", "empty", "long", "large"],
+    ids=[
+        "object",
+        "set",
+        "integer",
+        "complex",
+        "keys",
+        "tuples",
+        "number",
+        "empty",
+        "long",
+        "large",
+    ],
 )
 def test_values_that_cannot_be_kept(name: Any, value: Any) -> None:
     """What msgpack has no form for, impossible names and 16 MiB are refused; nothing changes."""
@@ -400,6 +413,20 @@ def test_meta_beside_blosc2(tmp_path: Path) -> None:
     peer = blosc2.open(path)
     assert peer.schunk.meta["b"] == "y"
     assert array.meta == {name: array.meta[name] for name in ("b2nd", "a", "b")}
+
+
+def test_names_of_metalayers_may_be_bytes() -> None:
+    """The name of a metalayer may be given as bytes, and is the same as that in text."""
+    array = cat.zeros(9, itemsize=4, meta={b"a": b"1", "b": b"2"})
+    assert array.meta.keys() == ["caterva", "a", "b"]
+    assert b"b" in array.meta
+    assert b"c" not in array.meta
+    array.meta[b"b"] = b"3"
+    assert (array.meta[b"a"], array.meta["b"], array.meta.get(b"b")) == (b"1", b"3", b"3")
+    assert b"\xff" not in array.meta
+    for name in (b"\xff", 1, None):
+        with pytest.raises(MetadataError, match="names that are text"):
+            cat.zeros(9, itemsize=4, meta={name: b""})
 
 
 def test_the_metalayer_of_the_array_is_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from storekit.errors import (
     ShapeError,
     StoreError,
 )
-from storekit.frames import FrameArray
+from storekit.frames import CParams, FrameArray, FrameOptions
+from storekit.frames.frame import grid_counts
+from storekit.frames.index import MAX_CHUNKS
 from storekit.frames.stored import StoredHome
 from storekit.nodes import frame_draft
 from storekit.typing import AnyArray
@@ -178,6 +181,58 @@ def test_blocks_suit_the_codec(settings: dict[str, Any], size: int) -> None:
     assert array.chunks == (512, 512)
     assert array.blocks == (size // 2, 512)
     assert cat.zeros((512, 512), dtype="f4", blocks=(8, 512), **settings).blocks == (8, 512)
+
+
+@pytest.mark.parametrize("shape", [(10**7, 10**7), (10**5,) * 3, (1 << 45,)])
+def test_chunks_of_huge_arrays(shape: tuple[int, ...]) -> None:
+    """Where chunks of the usual size would be too many, they are larger."""
+    options = FrameOptions(urlpath="memory://huge/a.b2nd")
+    meta = options.layout(shape, np.dtype("f8"), CParams())
+    assert prod(grid_counts(shape, meta.chunks)) <= MAX_CHUNKS
+    assert prod(meta.chunks) * 8 < 1 << 30
+    with pytest.raises(MetadataError, match="chunks so large"):
+        options.layout((1 << 62,), np.dtype("f8"), CParams())
+
+
+PADDED = np.dtype([("a", "i1"), ("b", ">f8"), ("c", [("d", "i2"), ("e", "i4")])], align=True)
+
+
+def test_structs_with_gaps() -> None:
+    """Bytes between the fields of a struct are fields of raw bytes, as blosc2 has them."""
+    values = np.zeros((5, 4), PADDED)
+    values["a"], values["b"] = np.arange(20).reshape(5, 4), 0.5
+    peer = blosc2.asarray(values)
+    made = [
+        cat.asarray(values, chunks=(2, 3)),
+        cat.from_buffer(values, (5, 4), dtype=PADDED),
+        cat.from_cframe(peer.to_cframe()),
+    ]
+    made.append(cat.zeros((5, 4), dtype=PADDED))
+    made[-1][:, 1:] = values[:, 1:]
+    made[-1][:, 0] = values[:, 0]
+    for array in made:
+        assert array.dtype == peer.dtype == array.copy(chunks=2).dtype
+        assert np.array_equal(array[...]["a"], values["a"])
+        assert array[...]["b"].tobytes() == values["b"].tobytes()
+        opened = blosc2.ndarray_from_cframe(array.to_cframe(), copy=True)
+        assert opened.dtype == peer.dtype
+        assert np.array_equal(opened[...]["b"], values["b"])
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        {"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [8, 0]},
+        {"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [0, 2]},
+        [(("title", "a"), "i4")],
+        [("a", [(("title", "b"), "i4")])],
+    ],
+)
+def test_structs_that_have_no_form(dtype: Any) -> None:
+    """Structs whose fields overlap, are not in order or have titles are refused."""
+    for make in (lambda: cat.zeros(3, dtype=dtype), lambda: cat.asarray(np.zeros(3, dtype))):
+        with pytest.raises(MetadataError, match="dtype: expected a struct"):
+            make()
 
 
 # --- where to -------------------------------------------------------------------------------------

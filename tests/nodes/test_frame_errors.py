@@ -118,7 +118,7 @@ def test_plugins(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("more", [{"codec": 3}, {"codec": 99}, {"filters": [99]}])
 def test_what_cannot_be_written_is_not_made(more: dict[str, Any], tmp_path: Path) -> None:
-    """Compressors and filters that nothing is compressed with are refused; those there are, named."""
+    """What nothing is compressed with is refused; the compressors or filters known are named."""
     path = tmp_path / "a.b2nd"
     for make in (
         lambda: frames.zeros(3, dtype="i4", urlpath=path, **more),
