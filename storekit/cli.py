@@ -24,7 +24,7 @@ Look at chunked arrays and copy them, wherever they live: Zarr arrays and groups
 _COPY = """\
 Copy an array or a group. The copy is a frame of blosc2 if its name ends with .b2nd or .b2frame,
 else a Zarr array or group. Where source and target are cut alike nothing is compressed anew. The
-copy appears when all of it is there."""
+copy appears when all of it is there. Directories above it are made where they are missing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

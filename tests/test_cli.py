@@ -73,7 +73,7 @@ def test_info_of_a_frame_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "VLMeta": "[units]",
         "Bytes": "8000",
         "Chunks in all": "2",
-        "Checksums": "none of the header and the index",
+        "Checksums": "none (last written by another program)",
     }
 
 
@@ -135,6 +135,9 @@ def test_tree_shows_all_that_is_there(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == sk.open("z.zarr").tree() + "\n"
     assert main(["tree", "x.b2nd"]) == 0
     assert "40 x 50" in capsys.readouterr().out
+    frames.save(DATA, "sparse.b2nd", contiguous=False)
+    assert main(["tree", "sparse.b2nd"]) == 0
+    assert capsys.readouterr().out.startswith("sparse.b2nd  40 x 50")
 
 
 # --- copy -----------------------------------------------------------------------------------------
@@ -178,6 +181,9 @@ def test_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be done is said in one line on stderr, and the status is 1."""
     assert "there is no file" in failed(capsys, "info", "nothing.zarr")
     assert "nothing" in failed(capsys, "info", "z.zarr", "nothing")
+    Path("notes").write_text("no frame")
+    assert "'notes' is no frame, no archive" in failed(capsys, "info", "notes")
+    assert "no file can be made" in failed(capsys, "copy", "x.b2nd", "/proc/x.b2nd")
     assert "already" in failed(capsys, "copy", "z.zarr", "x.b2nd", "--source-path", "sub/a")
     assert "one array" in failed(capsys, "copy", "z.zarr", "g.b2nd")
     assert "codec" in failed(capsys, "copy", "x.b2nd", "y.b2nd", "--codec", "nix")

@@ -108,7 +108,8 @@ def write_at(fd: int, data: Value, place: int) -> None:
 def file_error(error: OSError, path: str, op: str) -> StorekitError:
     """What a file cannot do, as an error of ours; never as the absence of a key."""
     if isinstance(error, FileNotFoundError):
-        return PathNotFoundError(f"no file {path!r}")
+        what = "no file can be made at" if op == "create" else "no file"
+        return PathNotFoundError(f"{what} {path!r}")
     kind: type[StoreError] = StoreError
     if error.errno == errno.EROFS:
         kind = ReadOnlyError

@@ -51,7 +51,7 @@ def _of_frame(array: FrameArray) -> dict[str, Any]:
     rows["Stored bytes"] = header.frame_len + (header.cbytes if header.sparse else 0)
     rows["Chunks in all"] = len(frame.offsets)
     sealed = frame.sealed or frame.ends is not None
-    rows["Checksums"] = "yes" if sealed else "none of the header and the index"
+    rows["Checksums"] = "yes" if sealed else "none (last written by another program)"
     return rows
 
 

@@ -99,7 +99,7 @@ def find(store: ReadableStore, path: str, mode: str | None) -> Any:
         return open_container(store, head, "", mode)
     if sparse is not None:
         home = SparseHome(store, path, writable=mode == "a")
-        return _node_in(home, path, mode)
+        return _node_in(home, path or os.path.basename(home.path or ""), mode)
     if value is not None and kind_of(value, path):
         return open_value(store, path, "", mode)
     if around is not None:

@@ -87,7 +87,7 @@ class FilePlace(Place):
 
     def make(self, blank: bytes, fill: Fill, *, replace: bool, nthreads: int = 1) -> FrameArray:
         """See `Place.make`: written beside the path, and renamed."""
-        with file_errors(self.path, "set"):
+        with file_errors(self.path, "create"):
             folder, name = os.path.split(self.path)
             self._check_free(replace)
             os.makedirs(folder, exist_ok=True)

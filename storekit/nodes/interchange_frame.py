@@ -135,7 +135,7 @@ class FramePlace(NamedTuple):
         """The path of a file beside this one that no store lists, and that is gone in the end."""
         folder = os.path.dirname(os.path.abspath(self.key))
         path = f"{folder}/{RESERVED}{os.getpid():x}-{threading.get_ident():x}.part"
-        with file_errors(self.key, "set"):
+        with file_errors(self.key, "create"):
             os.makedirs(folder, exist_ok=True)
             try:
                 yield path

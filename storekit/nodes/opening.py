@@ -10,6 +10,7 @@ from storekit.errors import (
     CorruptFrameError,
     KeyNotFoundError,
     NodeNotFoundError,
+    NotAFrameError,
     PathNotFoundError,
 )
 from storekit.nodes.naming import normal_path
@@ -63,6 +64,8 @@ def open(
     Raises:
         NodeNotFoundError: If there is none; if no `path` in it was asked for, and no store, a
             `PathNotFoundError`, which is a `FileNotFoundError`, too.
+
+        NotAFrameError: If it is a file, and none of what can be opened.
 
         ValueError: If nothing is known to open the URL, or the mode is none of these.
 
@@ -124,6 +127,8 @@ def _local(
         if kind == "zip" and driver is None:
             store = open_store(url, driver="zip", mode=mode or "r", **options)
             return _in_store(store, path, mode, _DIRECTORY if file.suffix.lower() != ".zip" else "")
+        if driver is None and file.suffix.lower() != ".zip":
+            raise NotAFrameError(f"the file {str(file)!r} is no frame, no archive and no hierarchy")
     return _in_store(open_store(url, driver=driver, **options), path, mode, file.suffix.lower())
 
 
@@ -131,18 +136,21 @@ def _far(
     url: str, name: str, path: str, mode: str | None, driver: str | None, options: dict[str, Any]
 ) -> Any:
     """What is at a URL of one value, or of a store."""
-    suffix = Path(name).suffix.lower()
+    suffix, absent = Path(name).suffix.lower(), ""
     if suffix in _FILES:
         store, key = open_parent(url, driver=driver, **options)
         try:
             return _value(store, key, path, mode)
-        except KeyNotFoundError:
+        except KeyNotFoundError as error:
+            absent = str(error)
             store.close()
     store = open_store(url, driver=driver, **options)
     try:
         return _in_store(store, path, mode, suffix)
     except NodeNotFoundError as missing:
-        if path or suffix in _FILES or suffix == ".zip":
+        if absent:
+            raise NodeNotFoundError(f"{absent}, and no node below it") from missing
+        if path or suffix == ".zip":
             raise
         parent, key = open_parent(url, driver=driver, **options)
         try:
@@ -187,6 +195,9 @@ def _in_store(store: Store, path: str, mode: str | None, suffix: str = "") -> An
 
         node = frames.find(store, path, mode)
         if node is None:
+            if own in _FILES:
+                missing = f"{store!r} has no key {path!r}, and no node below it"
+                raise NodeNotFoundError(missing) from None
             raise
         return node
 

@@ -15,9 +15,11 @@ from servers.moto_server import Moto
 from servers.moto_server import moto as moto
 
 import storekit as sk
+from storekit import frames
 from storekit.errors import (
     CorruptFrameError,
     NodeNotFoundError,
+    NotAFrameError,
     ReadOnlyError,
     StoreError,
     UnsupportedError,
@@ -291,10 +293,30 @@ def test_damage_is_no_absence(tmp_path: Path, content: bytes) -> None:
 def test_other_files_are_no_nodes(tmp_path: Path) -> None:
     """A file of another kind is an error that says so; under a key it is no node."""
     (tmp_path / "notes.txt").write_bytes(b"text")
+    for path in ("", "a/b"):
+        with pytest.raises(NotAFrameError, match="txt' is no frame, no archive"):
+            sk.open(tmp_path / "notes.txt", path)
     with pytest.raises(StoreError, match="not a directory"):
-        sk.open(tmp_path / "notes.txt")
+        sk.open(tmp_path / "notes.txt", driver="local")
     with pytest.raises(NodeNotFoundError):
         sk.open(sk.MemoryStore({"notes.txt": b"text"}), "notes.txt")
+
+
+def test_a_frame_that_is_absent_is_named() -> None:
+    """Where a name is that of a frame, the error speaks of this key, and not of a Zarr node."""
+    for arguments in (("memory://none/a/x.b2nd",), (sk.MemoryStore(), "x.b2nd")):
+        with pytest.raises(NodeNotFoundError) as caught:
+            sk.open(*arguments)
+        assert "no key 'x.b2nd'" in str(caught.value)
+        assert "zarr.json" not in str(caught.value)
+
+
+def test_a_sparse_frame_has_the_name_of_its_directory(tmp_path: Path) -> None:
+    """Wherever a frame is opened from a path, its name is the last part of it."""
+    for contiguous in (True, False):
+        frames.save(DATA, tmp_path / f"{contiguous}.b2nd", contiguous)
+        for path in (tmp_path / f"{contiguous}.b2nd", f"{tmp_path}/./{contiguous}.b2nd/"):
+            assert sk.open(path).name == f"{contiguous}.b2nd"
 
 
 def test_options_are_for_stores(tmp_path: Path) -> None:
