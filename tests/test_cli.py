@@ -183,7 +183,8 @@ def test_errors_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing" in failed(capsys, "info", "z.zarr", "nothing")
     Path("notes").write_text("no frame")
     assert "'notes' is no frame, no archive" in failed(capsys, "info", "notes")
-    assert "no file can be made" in failed(capsys, "copy", "x.b2nd", "/proc/x.b2nd")
+    if os.path.exists("/proc/self"):
+        assert "no file can be made" in failed(capsys, "copy", "x.b2nd", "/proc/x.b2nd")
     assert "already" in failed(capsys, "copy", "z.zarr", "x.b2nd", "--source-path", "sub/a")
     assert "one array" in failed(capsys, "copy", "z.zarr", "g.b2nd")
     assert "codec" in failed(capsys, "copy", "x.b2nd", "y.b2nd", "--codec", "nix")

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from storekit.errors import NotAFrameError, PathNotFoundError, ReadOnlyError
+from storekit.errors import NotAFrameError, ReadOnlyError
 from storekit.frames.ends import pack_ends
 from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame, parse_ends
+from storekit.frames.logfile import file_errors
 from storekit.frames.memory import MemoryHome
 from storekit.keys import resolve_range
 from storekit.stores.base import Latency
@@ -109,16 +110,14 @@ def mapped(path: str, offset: int = 0) -> BufferHome:
         CorruptFrameError: If there is no frame in it.
     """
     path = os.path.realpath(path)
-    try:
+    with file_errors(path, "get"):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise PathNotFoundError(f"no file {path!r}") from None
-    try:
-        if not os.fstat(fd).st_size:
-            raise NotAFrameError(f"{path!r} is empty")
-        content = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-    finally:
-        os.close(fd)
+        try:
+            if not os.fstat(fd).st_size:
+                raise NotAFrameError(f"{path!r} is empty")
+            content = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+        finally:
+            os.close(fd)
     return BufferHome(memoryview(content)[offset:], (path, offset))
 
 

@@ -51,6 +51,9 @@ def open(
     Unlike blosc2's function this one takes no keyword and no mode that it does not know. It creates
     nothing, so there is no mode ``"w"``.
 
+    An array over a local file, mapped or not, keeps the file open until the array is let go; see
+    "Open files" in the page on frames for thousands of them.
+
     Args:
         urlpath: Of a file, of the directory of a sparse frame, or a URL as in `storekit.open`.
 
@@ -58,8 +61,9 @@ def open(
 
         offset: Where in the file the frame begins, in bytes. There it can only be read.
 
-        mmap_mode: ``"r"`` to map a local file into memory instead of reading from it. What other
-            programs than storekit then cut off from the file ends this one.
+        mmap_mode: ``"r"`` to map a local file into memory instead of reading from it. As with any
+            map, reading what another program has cut off from the file since then is no exception:
+            the system ends this program (SIGBUS). storekit cuts nothing off.
 
         initial_mapping_size: Only together with `mmap_mode`, and of no use: all of the file is
             mapped.
@@ -149,11 +153,13 @@ def save(
             or `ZarrArray`, which is copied in parts. The settings and metalayers of a `FrameArray`
             are kept.
 
-        urlpath: A path, a URL as in `storekit.open`, or a store and a key as a tuple.
+        urlpath: A path, a URL as in `storekit.open`, or a store and a key as a tuple. Directories
+            above a path are made where they are missing.
 
         contiguous: Whether it is one file; else a directory with a file for each chunk.
 
-        mode: ``"a"`` to fail if there is something already, ``"w"`` to replace it.
+        mode: ``"a"`` to fail if there is something already, ``"w"`` to replace it. A directory is
+            replaced only if it is a sparse frame, and holds nothing else.
 
         options: Others of `FrameOptions`, such as ``chunks``, ``blocks``, ``cparams``, ``meta``.
 
@@ -227,8 +233,8 @@ def _compressed(node: Any, cparams: object) -> FrameArray:
 def _check_mode(mode: str, offset: int, mmap_mode: str | None, mapping_size: int | None) -> None:
     if mode not in ("r", "a"):
         raise ValueError(f"mode must be 'r' or 'a', since nothing is created; found {mode!r}")
-    if type(offset) is not int or offset < 0:
-        raise ValueError(f"offset must be an integer, 0 or more; found {offset!r}")
+    if type(offset) is not int or not 0 <= offset < 1 << 63:
+        raise ValueError(f"offset must be an integer from 0 to 2**63 - 1; found {offset!r}")
     if offset and mode != "r":
         raise ValueError("a frame at an offset can only be read: mode must be 'r'")
     if mmap_mode not in (None, "r"):

@@ -15,6 +15,7 @@ from storekit.errors import (
 from storekit.frames.home import Home
 from storekit.frames.kinds import ENOUGH, check_kind, kind_of
 from storekit.frames.log import LogHome
+from storekit.frames.logfile import file_errors
 from storekit.frames.sparse import SPARSE_INDEX, SparseHome
 from storekit.frames.stored import StoredHome
 from storekit.nodes.containers import EMBEDDED, is_embedding, open_directory, open_embedding
@@ -28,7 +29,7 @@ __all__ = ["find", "kind_of_file", "open_container", "open_file", "open_value"]
 
 def kind_of_file(path: str, *, refused: bool = False) -> str:
     """As `kind_of`, of a local file."""
-    with open(path, "rb") as file:
+    with file_errors(path, "get"), open(path, "rb") as file:
         return kind_of(file.read(ENOUGH), os.path.basename(path), refused=refused)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,17 @@ import blosc2
 import numpy as np
 import pytest
 
+import storekit
 from storekit import errors, frames
 from storekit.frames import FrameArray
 from storekit.nodes.zarr_group import ZarrGroup
+from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
 from storekit.typing import AnyArray
 
 GRID = np.arange(600, dtype="i4").reshape(30, 20)
+
+linux = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts open files")
 
 
 def super_chunk(path: Path, data: AnyArray, chunksize: int, **cparams: Any) -> Any:
@@ -30,6 +35,44 @@ def super_chunk(path: Path, data: AnyArray, chunksize: int, **cparams: Any) -> A
         contiguous=True,
         cparams=cparams,
     )
+
+
+@linux
+def test_files_are_open_while_arrays_are_there(tmp_path: Path) -> None:
+    """An array over a file keeps it open, mapped or not; one over a key, or a sparse one, none."""
+    frames.save(GRID, tmp_path / "a.b2nd")
+    frames.save(GRID, tmp_path / "sparse", contiguous=False)
+
+    def opened(array: Any) -> bool:
+        assert np.array_equal(array[...], GRID)
+        links = Path("/proc/self/fd")
+        return any(
+            tmp_path in link.readlink().parents for link in links.iterdir() if link.is_file()
+        )
+
+    assert opened(frames.open(tmp_path / "a.b2nd"))
+    assert opened(frames.open(tmp_path / "a.b2nd", mmap_mode="r"))
+    assert not opened(storekit.open(LocalStore(tmp_path), "a.b2nd"))
+    assert not opened(frames.open(tmp_path / "sparse"))
+
+
+@linux
+def test_too_many_files_is_an_error_of_ours(tmp_path: Path) -> None:
+    """When a process has all the files that it may have, this is a `StoreError`, and no absence."""
+    frames.save(GRID, tmp_path / "a.b2nd")
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))
+    many: list[Any] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, most))
+        for mmap_mode in ("r", None):
+            with pytest.raises(errors.StoreError, match="Too many open files"):
+                many.extend(
+                    frames.open(tmp_path / "a.b2nd", mmap_mode=mmap_mode) for _ in range(used + 9)
+                )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
+    assert np.array_equal(many[0][...], GRID)
 
 
 # The examples of blosc2's documentation.
