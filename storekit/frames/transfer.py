@@ -15,15 +15,16 @@ import numpy as np
 from storekit.errors import CorruptFrameError
 from storekit.frames.b2nd import B2ND, B2ndMeta, pack_b2nd
 from storekit.frames.chunk import BLOSC2_HEADER, DICT, MEMCPYED
-from storekit.frames.chunkseal import read_head
+from storekit.frames.chunkseal import read_head, repeated, seal_chunk
 from storekit.frames.frame import grid_counts, trimmed
+from storekit.frames.head import check_blocks
 from storekit.frames.layout import FrameHeader, chunk_typesize, pack_header, pack_metalayers
 from storekit.frames.loading import load_frame
 from storekit.frames.seal import SEAL, TAIL, check_seal, empty_seal, find_seal, pack_seal
 from storekit.keys import resolve_range
 from storekit.typing import ByteRange, DType, Shape, Value
 
-__all__ = ["bare_chunk", "chunk_sizes", "unwrap_chunk", "wrap_chunk"]
+__all__ = ["bare_chunk", "chunk_sizes", "kept_chunk", "unwrap_chunk", "wrap_chunk"]
 
 _VERSION = 5
 _SPLIT_AUTO = 2
@@ -65,6 +66,36 @@ def bare_chunk(data: Value, nbytes: int, blocksize: int) -> bytes | None:
         return content
     # blosc2 (4.14.1) marks such chunks as ones with a dictionary, and then cannot decode them.
     return head.chunk[:31] + bytes((head.chunk[31] & ~DICT,)) + content
+
+
+def kept_chunk(data: Value, meta: B2ndMeta) -> Value:
+    """
+    A chunk for another frame, with its blocks as they are: verified if there are checksums, which
+    it gets if there are none.
+
+    Args:
+        data: The chunk, not to be trusted.
+
+        meta: Of both frames.
+
+    Raises:
+        ChecksumError: If the chunk is not what was written.
+
+        CorruptFrameError: If it is damaged, or not one of such a frame.
+    """
+    nbytes, blocksize = chunk_sizes(*meta[1:])
+    head = read_head(data, nbytes, blocksize, len(data))
+    if head is None:
+        repeated(data, nbytes, meta.dtype)  # or it is refused
+        return data
+    if head.sums is not None:
+        numbers = range(len(head.sums))
+        check_blocks(np.frombuffer(data, np.uint8), numbers, head.starts, head.ends, head.sums)
+        return data
+    table_end = BLOSC2_HEADER + 4 * len(head.starts)
+    if not head.memcpyed and min(head.starts) != table_end + len(head.dictionary):
+        return data  # what stands in the gap is not known, and leaves no room for a seal
+    return seal_chunk(bytes(data))
 
 
 def wrap_chunk(chunk: bytes, meta: B2ndMeta, clevel: int) -> bytes | None:

@@ -191,7 +191,9 @@ def asarray(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
 
 def copy(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
     """
-    A new frame with the elements, the settings and the metalayers of another one.
+    A new frame with the elements, the settings and the metalayers of another one. If chunks, blocks
+    and settings are the same, and the type of the elements is, nothing is compressed anew: chunks
+    are copied, and verified if they have checksums; otherwise they get some.
 
     Args:
         array: The other one. Of any other array it is `asarray`.
@@ -210,7 +212,7 @@ def copy(array: Any, *, dtype: Any = None, **options: Any) -> FrameArray:
     if dtype is None and CATERVA in frame.layers:
         kind = CATERVA
     draft = Draft(FrameOptions(**options), frame.meta.shape, element, kind, like=array)
-    write = draft.writer(array)
+    write = draft.copier(array)
 
     def fill(target: FrameArray, change: Change) -> None:
         change.vlmeta = frame.trailer.layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, TypeAlias
@@ -11,14 +12,16 @@ import numpy as np
 
 from storekit.codecs.frame_chunk import FrameChunkCoder
 from storekit.codecs.spec import ChunkSpec
+from storekit.errors import CodecError, ConflictError
 from storekit.frames.b2nd import B2ND, CATERVA
 from storekit.frames.chunkvalue import value_chunk
 from storekit.frames.ends import new_ends
 from storekit.frames.frame import grid_counts
-from storekit.frames.home import Change
-from storekit.frames.layout import MAX_TYPESIZE, ZEROS, chunk_typesize
+from storekit.frames.home import Change, Snapshot
+from storekit.frames.layout import MAX_TYPESIZE, NANS, UNINIT, ZEROS, chunk_typesize
 from storekit.frames.params import CParams
 from storekit.frames.seal import SEAL
+from storekit.frames.transfer import kept_chunk
 from storekit.nodes.array import Array
 from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.frame_options import FrameOptions, default_params
@@ -73,7 +76,7 @@ class Draft:
             frame, cparams = like._frame, like.cparams
             layers = {n: layer.content for n, layer in frame.layers.items() if n not in _OF_ARRAYS}
             layout = None if frame.plain or 0 in frame.meta.chunks else frame.meta
-        self._place, self._replace = options.place(), options.replaces
+        self._kind, self._place, self._replace = kind, options.place(), options.replaces
         self._cparams = options.settings(cparams or default_params(kind))
         self.meta = options.layout(shape, dtype, self._cparams, layout)
         typesize = chunk_typesize(self.meta.dtype.itemsize)
@@ -109,6 +112,29 @@ class Draft:
 
         return write
 
+    def copier(self, source: FrameArray) -> Edit:
+        """
+        What writes the elements of a frame: its chunks as they are, where these two have the same.
+        """
+        write, snapshot = self.writer(source), source._now().snapshot
+        frame = snapshot.frame
+        offsets, nans = frame.offsets, self.meta.dtype.itemsize in (4, 8)
+        known = (offsets >= 0) | np.isin(
+            offsets, [ZEROS, UNINIT, NANS] if nans else [ZEROS, UNINIT]
+        )
+        same = self._kind in frame.layers and self.meta == frame.meta
+        params = CParams.from_header(frame.header)
+        if not same or replace(self._cparams, nthreads=1) != params or not known.all():
+            return write
+
+        def keep(array: FrameArray, change: Change) -> None:
+            try:
+                _copy_chunks(snapshot, change)
+            except ConflictError:  # the source was replaced; reading elements, it is read again
+                write(array, change)
+
+        return keep
+
     def filled(self, value: AnyArray) -> Value:
         """A chunk of nothing but a value."""
         _, chunks, blocks, dtype = self.meta
@@ -118,6 +144,24 @@ class Draft:
         blocksize = prod(blocks) * dtype.itemsize
         nbytes = prod(grid_counts(chunks, blocks)) * blocksize
         return value_chunk(value.tobytes(), nbytes, blocksize)
+
+
+def _copy_chunks(source: Snapshot, change: Change) -> None:
+    """Put all chunks of a frame into another one."""
+    frame = source.frame
+    offsets = frame.offsets
+    change.offsets[...] = np.where(offsets == NANS, NANS, ZEROS)
+    stored = np.flatnonzero(offsets >= 0).tolist()
+    step = max(_SLAB // max(frame.header.chunksize, 1), 1)
+    for first in range(0, len(stored), step):
+        numbers = stored[first : first + step]
+        values = source.read([(int(offsets[number]), (0, None)) for number in numbers])
+        for number, value in zip(numbers, values, strict=True):
+            try:
+                chunk = kept_chunk(frame.exact(value), frame.meta)
+            except CodecError as error:
+                raise error.located(str(number)) from error
+            change.put(number, chunk)
 
 
 def _slabs(shape: Shape, chunks: Shape, itemsize: int) -> Iterator[tuple[slice, ...]]:

@@ -129,3 +129,12 @@ def test_what_cannot_be_written_is_not_made(more: dict[str, Any], tmp_path: Path
         with pytest.raises(errors.MetadataError, match=r"SHUFFLE|ZSTD"):
             make()
         assert not path.exists()
+
+
+@pytest.mark.parametrize("offset", [-1, 1 << 63, 10**20, 0.5, True])
+def test_offsets_that_no_file_has(offset: Any, tmp_path: Path) -> None:
+    """An offset that no file can have is refused as any argument that is not possible."""
+    frames.save(np.arange(3), tmp_path / "a.b2nd")
+    for read in (frames.open, frames.load):
+        with pytest.raises(ValueError, match="offset must be"):
+            read(tmp_path / "a.b2nd", offset=offset)
