@@ -374,9 +374,10 @@ def chunk_of(size: bytes) -> Behaviour:
 
     def behave(exchange: Exchange) -> None:
         status, headers, body = exchange.server.right(exchange)
-        exchange.send(head(status, {**headers, "Transfer-Encoding": "chunked"}))
+        answer = head(status, {**headers, "Transfer-Encoding": "chunked"})
         if exchange.method != "HEAD":
-            exchange.send(size + b"\r\n" + body + b"\r\n0\r\n\r\n")
+            answer += size + b"\r\n" + body + b"\r\n0\r\n\r\n"
+        exchange.send(answer)
         raise ConnectionAbortedError
 
     return behave
