@@ -55,6 +55,12 @@ def test_every_row_has_its_test() -> None:
     assert sorted(named) == sorted(tests - {"every_row_has_its_test"})
 
 
+def test_version() -> None:
+    """Each says its version."""
+    assert isinstance(blosc2.__version__, str)
+    assert frames.__version__ == sk.__version__
+
+
 def test_zeros() -> None:
     """All elements are zero."""
     same(frames.zeros(SHAPE, dtype="i8", **GRID), blosc2.zeros(SHAPE, dtype="i8", **GRID))

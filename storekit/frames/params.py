@@ -92,8 +92,8 @@ class CParams:
         nthreads: Threads that compress one chunk, from 1 to 256.
 
         usedict: Whether the blocks of a chunk share a dictionary; for `ZSTD`, `LZ4` and `LZ4HC`.
-            blosc2 (4.14.1) may misread chunks of several blocks that do, or that `DELTA` was
-            applied to, also those that it wrote itself; storekit reads them.
+            From chunks of several blocks that do, or that went through `DELTA`, blosc2 (4.14.1)
+            may read other elements, or fail; also in files of its own.
 
         splitmode: A `SplitMode`, its name, or its number.
 

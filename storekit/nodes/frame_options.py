@@ -68,8 +68,8 @@ class FrameOptions:
 
         nthreads: Threads that compress one chunk, as long as the object lives. Defaults to 1.
 
-        usedict: Whether the blocks of a chunk share a dictionary. blosc2 (4.14.1) may misread such
-            chunks of several blocks (see `CParams`).
+        usedict: Whether the blocks of a chunk share a dictionary. blosc2 (4.14.1) may misread
+            chunks of several blocks that do, or that went through `DELTA`.
 
         cparams: All these at once: a `CParams`, or a mapping as in blosc2. Those above go first.
 
