@@ -6,9 +6,11 @@ Source: python-blosc2 4.14, ``Codec`` and ``Filter``.
 
 from __future__ import annotations
 
+from storekit.errors import UnsupportedError
+from storekit.frames.layout import FrameHeader
 from storekit.frames.params import Codec, CParams, Filter
 
-__all__ = ["codec_name", "filter_name", "plugins_of"]
+__all__ = ["codec_name", "filter_name", "refuse_plugins"]
 
 _CODECS = {
     32: "NDLZ",
@@ -34,7 +36,19 @@ def filter_name(number: int) -> str:
     return Filter(number).name if number in tuple(Filter) else _FILTERS.get(number, str(number))
 
 
-def plugins_of(cparams: CParams) -> list[str]:
-    """What a frame of these settings takes that storekit does not run."""
+def refuse_plugins(header: FrameHeader) -> None:
+    """
+    Say why a chunk is not understood, if the frame states that it takes a plugin.
+
+    Args:
+        header: Of the frame.
+
+    Raises:
+        UnsupportedError: If so; it names the plugins.
+    """
+    cparams = CParams.from_header(header)
     codec = [] if cparams.codec in tuple(Codec) else [f"codec {codec_name(cparams.codec)}"]
-    return codec + [f"filter {filter_name(n)}" for n in cparams.filters if n not in tuple(Filter)]
+    filters = [f"filter {filter_name(n)}" for n in cparams.filters if n not in tuple(Filter)]
+    if codec or filters:
+        text = ", ".join(codec + filters)
+        raise UnsupportedError(f"storekit does not run plugins of blosc2: {text}")

@@ -11,12 +11,11 @@ from functools import partial
 from math import prod
 
 from storekit.codecs.frame_chunk import FrameChunkCoder
-from storekit.errors import CodecError, CorruptFrameError, UnsupportedError
+from storekit.errors import CodecError, CorruptFrameError
 from storekit.frames.chunks import FrameChunks
 from storekit.frames.frame import grid_counts
 from storekit.frames.head import Head
-from storekit.frames.params import CParams
-from storekit.frames.plugins import plugins_of
+from storekit.frames.plugins import refuse_plugins
 from storekit.nodes.chunkio import ChunkIO, Step
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part
@@ -64,22 +63,15 @@ class FrameIO(ChunkIO):
         try:
             super().write(selection, values, check_empty=check_empty)
         except CorruptFrameError:
-            self._refuse_plugins()
+            refuse_plugins(self._store.frame.header)
             raise
 
     def _fill(self, selection: Selection, work: AnyArray) -> None:
         try:
             self._fill_planned(selection, work)
         except CorruptFrameError:
-            self._refuse_plugins()
+            refuse_plugins(self._store.frame.header)
             raise
-
-    def _refuse_plugins(self) -> None:
-        """Say why a chunk is not understood, if the frame states that it takes a plugin."""
-        plugins = plugins_of(CParams.from_header(self._store.frame.header))
-        if plugins:
-            text = f"storekit does not run plugins of blosc2: {', '.join(plugins)}"
-            raise UnsupportedError(text, op="get")
 
     def _fill_planned(self, selection: Selection, work: AnyArray) -> None:
         plan = self._plan(selection)

@@ -19,6 +19,7 @@ from storekit.frames.chunkseal import seal_chunk
 from storekit.frames.home import Change, Home
 from storekit.frames.layout import NANS, UNINIT, ZEROS
 from storekit.frames.params import CParams
+from storekit.frames.plugins import refuse_plugins
 from storekit.frames.transfer import bare_chunk, chunk_sizes, unwrap_chunk, wrap_chunk
 from storekit.nodes.array import Array
 from storekit.nodes.frame_array import FrameArray
@@ -124,6 +125,7 @@ def _source_of_frame(array: FrameArray) -> Source:
         try:
             return bare_chunk(chunks.get(str(number)), *sizes)
         except CodecError as error:
+            refuse_plugins(frame.header)
             raise error.located(str(number)) from error
 
     one = None if frame.plain else meta._replace(shape=meta.chunks)

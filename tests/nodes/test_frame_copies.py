@@ -14,6 +14,7 @@ from storekit import MemoryStore, frames
 from storekit.errors import ChecksumError, CodecError
 from storekit.frames import FrameArray
 from storekit.frames.chunkseal import read_head
+from storekit.frames.stored import StoredHome
 from storekit.frames.transfer import chunk_sizes
 
 RANDOM = np.random.default_rng(6)
@@ -119,3 +120,33 @@ def test_damage_is_not_copied(name: str, tmp_path: Path) -> None:
     with pytest.raises(error, match="chunk '"):
         frames.from_cframe(bytes(frame)).copy(urlpath=tmp_path / "a")
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_frame_that_was_replaced_is_copied_as_it_is_now() -> None:
+    """A frame that others have replaced since it was opened is not copied in pieces of both."""
+    store = MemoryStore()
+    frames.save(VALUES, (store, "a"), **LAYOUT)
+    source = FrameArray(StoredHome(store, "a"))
+    assert source[3] == VALUES[3]
+    frames.save(VALUES + 1, (store, "a"), mode="w", **LAYOUT)
+    assert np.array_equal(source.copy()[...], VALUES + 1)
+
+
+def test_chunks_with_gaps_are_copied() -> None:
+    """A chunk with bytes before its first block that are not known stays what it is."""
+    source = stock(codec=blosc2.Codec.LZ4, clevel=5)
+    snapshot = source.home.snapshot()
+    number = int(np.argmax(snapshot.frame.offsets))
+    chunk = bytes(snapshot.chunk(int(snapshot.frame.offsets[number])))
+    count = -(-700 // 90)
+    starts = np.frombuffer(chunk, "<i4", count, 32) + 8
+    size = (len(chunk) + 8).to_bytes(4, "little")
+    gap = b"".join(
+        (chunk[:12], size, chunk[16:32], starts.tobytes(), b"12345678", chunk[32 + 4 * count :])
+    )
+    with source.home.change() as change:
+        change.put(number, gap)
+        change.commit()
+    made = source.copy()
+    assert np.array_equal(made[...], source[...])
+    assert chunks_of(made)[number] == gap

@@ -111,6 +111,7 @@ def test_plugins(name: str, tmp_path: Path) -> None:
         lambda: array.get_chunk(0),
         lambda: array.copy(codec="zstd", filters=[]),
         lambda: array.__setitem__(0, 1),
+        lambda: storekit.copy(array, tmp_path / "b.zarr"),
     ):
         with pytest.raises(errors.UnsupportedError, match=name):
             use()
