@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench bench-quick bench-remote docs clean
+.PHONY: help demo test coverage test-slow check format bench bench-quick bench-remote docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,7 +15,10 @@ help: ## List the targets
 demo: $(VENV)/.demo ## Real terrain as a multiscale group: write, reopen, read, draw
 	$(PY) -m examples.demo
 
-test: $(VENV)/.test ## Tests with coverage
+test: $(VENV)/.test ## Tests
+	$(PY) -m pytest -n $(WORKERS)
+
+coverage: $(VENV)/.test ## The same with coverage, which takes half as long again; too little of it is an error
 	$(PY) -m pytest -n $(WORKERS) --cov
 
 test-slow: $(VENV)/.test ## The tests marked slow
