@@ -91,13 +91,18 @@ class _Stream(io.BufferedReader):
 
     def close(self) -> None:
         """
-        Close it, and the connection if there is more than the answer: it would be taken for the
-        answer to the next request.
+        Close it, and the connection if more than the answer has been read: it would be taken for
+        the answer to the next request. What waits in the socket urllib3 sees before it uses the
+        connection again; to look for it here would be two more calls of the system, and as many
+        fights for the interpreter's lock.
         """
         if not self.closed:
+            self.raw._timeout_occurred = True  # type: ignore[attr-defined]  # reads no more
             with suppress(OSError, ValueError):
-                self._socket.settimeout(0)
                 if self.peek(1):
+                    self._connection.close()
+            with suppress(AttributeError, OSError, ValueError):
+                if self._socket.pending():  # type: ignore[attr-defined]  # of TLS, decrypted
                     self._connection.close()
             self._connection = None
         super().close()
