@@ -65,9 +65,9 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def authorization(
     auth: Auth | object | None, user: tuple[str, str] | None, headers: Mapping[str, str]
-) -> Callable[[HTTPRequest], Mapping[str, str]]:
+) -> Callable[[HTTPRequest], Mapping[str, str]] | None:
     """
-    What adds the credentials to a request.
+    What adds the credentials to a request; None if there are none.
 
     Args:
         auth: As given to the store.
@@ -86,7 +86,7 @@ def authorization(
         raise ValueError("auth must come once: as auth, in the URL, or as a header")
     auth = user if auth is None else auth
     if auth is None:
-        return lambda request: {}
+        return None
     if isinstance(auth, str):
         fixed = checked_headers({"Authorization": f"Bearer {auth}"})
         return lambda request: fixed

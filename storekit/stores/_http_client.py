@@ -57,7 +57,7 @@ class Client:
 
         headers: Sent with each of them.
 
-        authorize: Adds credentials to a request.
+        authorize: Adds credentials to a request, if there are any.
 
         timeout: Seconds for a connection, and for each piece of an answer.
 
@@ -72,7 +72,7 @@ class Client:
         self,
         root: Root,
         headers: Mapping[str, str],
-        authorize: Callable[[HTTPRequest], Mapping[str, str]],
+        authorize: Callable[[HTTPRequest], Mapping[str, str]] | None,
         timeout: tuple[float, float],
         connections: int,
         tls: ssl.SSLContext | None,
@@ -164,8 +164,9 @@ class Client:
         sent: dict[str, Any] = {"Accept-Encoding": "identity", "User-Agent": "storekit", **headers}
         if self.root.origin.trusts(origin):
             sent.update(self._headers)
-            url = f"{origin}{path}" + (f"?{query}" if query is not None else "")
-            sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
+            if self._authorize is not None:
+                url = f"{origin}{path}" + (f"?{query}" if query is not None else "")
+                sent.update(self._authorize(HTTPRequest(method, url, dict(sent))))
         sent[OURS] = Ours(query, line, self._timeout[1])
         self._connect()
         if origin == self.root.origin:
