@@ -6,6 +6,7 @@ import mmap
 import os
 from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame, parse_ends
 from storekit.frames.logfile import file_errors
 from storekit.frames.memory import MemoryHome
-from storekit.keys import resolve_range
 from storekit.stores.base import Latency
+from storekit.stores.values import parts_of
 from storekit.typing import ByteRange, Value
 
 __all__ = ["BufferHome", "in_memory", "mapped"]
@@ -35,9 +36,8 @@ class _BufferSnapshot(Snapshot):
         return [self._read(*piece) for piece in pieces]
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
-        begin, end = self.frame.extent(offset)
-        first, last = resolve_range(*byte_range, end - begin)
-        return self.view[begin + first : begin + last]
+        first, last = self.frame.span(offset, byte_range)
+        return self.view[first:last]
 
 
 class BufferHome(Home):
@@ -58,12 +58,7 @@ class BufferHome(Home):
     def __init__(self, buffer: Value, file: tuple[str, int] | None = None) -> None:
         view = memoryview(buffer).cast("B").toreadonly()
         self.file, self.path = file, file and file[0]
-
-        def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            spans = (resolve_range(*each, len(view)) for each in asked)
-            return [view[first:last] for first, last in spans]
-
-        self._snapshot = _BufferSnapshot(load_frame(ranges), view)
+        self._snapshot = _BufferSnapshot(load_frame(partial(parts_of, view)), view)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.file:

@@ -10,8 +10,8 @@ from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Snapshot
 from storekit.frames.layout import MAX_TYPESIZE, NANS, UNINIT, ZEROS
 from storekit.frames.plain import check_length, shortened
-from storekit.keys import resolve_range
 from storekit.stores.base import ReadableStore, WritableStore
+from storekit.stores.values import parts_of
 from storekit.typing import AnyArray, ByteRange, Value
 
 __all__ = ["ChangingChunks", "FrameChunks"]
@@ -82,9 +82,7 @@ class FrameChunks(ReadableStore):
             whole = self._source.chunk(offset)
         else:
             return self._source.read([(offset, each) for each in ranges])
-        value = memoryview(whole)
-        spans = (resolve_range(*each, len(value)) for each in ranges)
-        return [value[first:last] for first, last in spans]
+        return parts_of(whole, ranges)
 
     def _getsize(self, key: str) -> int:
         return len(self._get(key))

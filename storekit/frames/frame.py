@@ -25,6 +25,7 @@ from storekit.frames.layout import (
 from storekit.frames.params import CParams
 from storekit.frames.seal import SealedEnds
 from storekit.frames.trailer import FINGERPRINT, Trailer
+from storekit.keys import resolve_range
 from storekit.typing import AnyArray, ByteRange, Shape, Value
 
 __all__ = [
@@ -138,6 +139,12 @@ class Frame:
         base = self.header.header_len
         end = self._ends[bisect_right(self._ends, offset)]
         return base + offset, base + end
+
+    def span(self, offset: int, byte_range: ByteRange) -> tuple[int, int]:
+        """Where in the frame a range of the chunk at an offset begins and ends, clamped to it."""
+        begin, end = self.extent(offset)
+        first, last = resolve_range(*byte_range, end - begin)
+        return begin + first, begin + last
 
 
 def trimmed(value: Value) -> Value:

@@ -60,10 +60,8 @@ class _LogSnapshot(Snapshot):
             raise file_error(error, self.file.path, "get") from error
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
-        begin, end = self.frame.extent(offset)
-        first, last = resolve_range(*byte_range, end - begin)
-        base = self.start + begin
-        return pread(self.file.fd, base + first, base + last)
+        first, last = self.frame.span(offset, byte_range)
+        return pread(self.file.fd, self.start + first, self.start + last)
 
 
 class LogHome(Home):

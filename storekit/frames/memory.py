@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame, parse_ends
 from storekit.keys import resolve_range
 from storekit.stores.base import Latency
+from storekit.stores.values import parts_of
 from storekit.typing import ByteRange, Value
 
 __all__ = ["MemoryHome"]
@@ -67,12 +69,8 @@ class MemoryHome(Home):
         Raises:
             CorruptFrameError: If it is none.
         """
-
-        def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            return [_cut(view, each) for each in asked]
-
         view = memoryview(data).toreadonly()
-        frame = load_frame(ranges)
+        frame = load_frame(partial(parts_of, view))
         places = {place: frame.extent(place) for place in set(frame.offsets.tolist()) if place >= 0}
         chunks = {place: frame.exact(view[a:b]) for place, (a, b) in places.items()}
         return cls(frame, chunks, writable=writable)

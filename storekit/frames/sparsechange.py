@@ -10,8 +10,8 @@ from storekit.errors import ConflictError, CorruptFrameError, KeyNotFoundError, 
 from storekit.frames.frame import chunk_size
 from storekit.frames.home import Change, Snapshot
 from storekit.frames.loading import parse_sparse
-from storekit.keys import resolve_range
 from storekit.stores.base import ConditionalStore, WritableStore
+from storekit.stores.values import parts_of
 from storekit.typing import ByteRange, Value
 
 if TYPE_CHECKING:
@@ -101,13 +101,12 @@ class SparseChange(Change):
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
         key = self._home._key(offset)
         try:
-            value = memoryview(self._home.store.get(key))
+            value = self._home.store.get(key)
         except KeyNotFoundError as error:  # who committed first has erased it
             raise ConflictError(
                 "the frame was changed by somebody else", store=self._store, op="get", key=key
             ) from error
-        first, last = resolve_range(*byte_range, len(value))
-        return value[first:last]
+        return parts_of(value, [byte_range])[0]
 
     def _forget(self, offset: int) -> None:
         if offset >= 0:

@@ -16,9 +16,9 @@ from storekit.errors import (
 from storekit.frames.frame import Frame
 from storekit.frames.home import Change, Home, Piece, Snapshot
 from storekit.frames.loading import load_frame
-from storekit.keys import resolve_range
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore, WritableStore
 from storekit.stores.states import ChangedError, States
+from storekit.stores.values import parts_of
 from storekit.typing import ByteRange, Value
 
 __all__ = ["StoredHome"]
@@ -34,9 +34,8 @@ class _StoredSnapshot(Snapshot):
         return self._ranges([self._range(*piece) for piece in pieces])
 
     def _range(self, offset: int, byte_range: ByteRange) -> ByteRange:
-        begin, end = self.frame.extent(offset)
-        first, last = resolve_range(*byte_range, end - begin)
-        return begin + first, last - first
+        first, last = self.frame.span(offset, byte_range)
+        return first, last - first
 
 
 class StoredHome(Home):
@@ -152,24 +151,12 @@ class StoredHome(Home):
             value, version = self.store.get_versioned(self.key)
         else:
             value = self.store.get(self.key)
-        view = memoryview(value)
-
-        def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            spans = (resolve_range(*each, len(view)) for each in asked)
-            return [view[first:last] for first, last in spans]
-
+        ranges = partial(parts_of, value)
         yield _StoredChange(self, _StoredSnapshot(load_frame(ranges), ranges), version)
 
     def _replace(self, value: bytes, version: str | None) -> Snapshot:
-        view = memoryview(value)
-
-        def ranges(asked: Sequence[ByteRange]) -> list[Value]:
-            spans = (resolve_range(*each, len(view)) for each in asked)
-            return [view[first:last] for first, last in spans]
-
-        made = self._snapshot_of(
-            load_frame(ranges), States()
-        )  # what we would not read, we do not write
+        # What we would not read, we do not write.
+        made = self._snapshot_of(load_frame(partial(parts_of, value)), States())
         if isinstance(self.store, ConditionalStore):
             self.store.compare_and_set(self.key, value, version)
         elif isinstance(self.store, WritableStore):
@@ -196,9 +183,7 @@ class _StoredChange(Change):
         self._fresh[offset] = bytes(data)
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
-        value = self._fresh[offset]
-        first, last = resolve_range(*byte_range, len(value))
-        return value[first:last]
+        return parts_of(self._fresh[offset], [byte_range])[0]
 
     def commit(self) -> Snapshot:
         """Write the frame anew, without what is not used any more."""

@@ -7,7 +7,7 @@ checksum that there is, is compared with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -21,8 +21,8 @@ from storekit.frames.head import check_blocks
 from storekit.frames.layout import FrameHeader, chunk_typesize, pack_header, pack_metalayers
 from storekit.frames.loading import load_frame
 from storekit.frames.seal import SEAL, TAIL, check_seal, empty_seal, find_seal, pack_seal
-from storekit.keys import resolve_range
-from storekit.typing import ByteRange, DType, Shape, Value
+from storekit.stores.values import parts_of
+from storekit.typing import DType, Shape, Value
 
 __all__ = ["bare_chunk", "chunk_sizes", "kept_chunk", "unwrap_chunk", "wrap_chunk"]
 
@@ -168,12 +168,7 @@ def unwrap_chunk(data: Value, meta: B2ndMeta) -> bytes | int | None:
         CorruptFrameError: If it is damaged.
     """
     view = memoryview(data)
-
-    def read(ranges: Sequence[ByteRange]) -> list[Value]:
-        spans = (resolve_range(*each, len(view)) for each in ranges)
-        return [view[first:last] for first, last in spans]
-
-    frame = load_frame(read)
+    frame = load_frame(partial(parts_of, view))
     if frame.header.frame_len != len(data):
         raise CorruptFrameError(f"{len(data)} bytes, the frame states {frame.header.frame_len}")
     seal = find_seal(frame.layers)

@@ -38,9 +38,9 @@ from storekit.errors import (
     KeyNotFoundError,
     UnsupportedError,
 )
-from storekit.keys import check_key, check_prefix, check_range, resolve_range
+from storekit.keys import check_key, check_prefix, check_range
 from storekit.pool import available_cores
-from storekit.stores.values import as_value, splice
+from storekit.stores.values import as_value, parts_of, splice
 from storekit.typing import ByteRange, BytesLike, KeyRange, KeyValue, Value
 
 __all__ = [
@@ -166,9 +166,7 @@ class ReadableStore(Store):
     def _get(self, key: str) -> Value: ...
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
-        value = memoryview(self._get(key))
-        spans = (resolve_range(start, length, len(value)) for start, length in ranges)
-        return [value[first:last] for first, last in spans]
+        return parts_of(self._get(key), ranges)
 
     def _get_partial_values(self, asked: Sequence[tuple[str, ByteRange]]) -> list[Value | None]:
         values: list[Value | None] = []

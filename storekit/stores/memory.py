@@ -7,10 +7,10 @@ from itertools import count
 from typing import Any, NoReturn
 
 from storekit.errors import ConflictError, KeyConflictError, KeyNotFoundError
-from storekit.keys import resolve_range
 from storekit.stores._forklock import fork_lock
 from storekit.stores.base import ConditionalStore, Latency, ListableStore
 from storekit.stores.states import say_state
+from storekit.stores.values import parts_of
 from storekit.typing import ByteRange, BytesLike, Value
 
 __all__ = ["MemoryStore"]
@@ -75,9 +75,7 @@ class MemoryStore(ConditionalStore, ListableStore):
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
         entry, version = self._entry(key, "get_partial_values")
         say_state((self.identity, key), version)
-        value = memoryview(entry)
-        spans = (resolve_range(start, length, len(value)) for start, length in ranges)
-        return [value[first:last] for first, last in spans]
+        return parts_of(entry, ranges)
 
     def _getsize(self, key: str) -> int:
         return len(self._entry(key, "getsize")[0])

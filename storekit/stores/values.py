@@ -1,13 +1,21 @@
-"""Values as stores take and make them: the bytes of any buffer, and parts written over them."""
+"""Values as stores take and make them: the bytes of any buffer, and parts, read or written over."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from storekit.errors import InvalidRangeError
-from storekit.typing import BytesLike, Value
+from storekit.keys import resolve_range
+from storekit.typing import ByteRange, BytesLike, Value
 
-__all__ = ["as_value", "splice"]
+__all__ = ["as_value", "parts_of", "splice"]
+
+
+def parts_of(value: Value, ranges: Sequence[ByteRange]) -> list[Value]:
+    """Checked ranges of a value, clamped to it; without copies."""
+    view = memoryview(value)
+    spans = (resolve_range(start, length, len(view)) for start, length in ranges)
+    return [view[first:last] for first, last in spans]
 
 
 def splice(
