@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Self
 
 from storekit.stores._forward import Call, Compares, Lists, Reads, Waist, Writes
+from storekit.stores._variant import declared_class
 from storekit.stores.wrapper import _with_capabilities
 
 __all__ = ["AnsweringStore"]
@@ -32,7 +33,7 @@ class AnsweringStore(_Base):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance of a subclass of `cls` with its capabilities."""
-        declared: Any = cls.__dict__.get("_declared", cls)
+        declared = declared_class(cls)
         made: Any = object.__new__(
             _with_capabilities(declared, declared._abilities(*args, **kwargs))
         )

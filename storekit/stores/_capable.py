@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cache
-from types import new_class
 from typing import TYPE_CHECKING, Any, Self
 
 from storekit.stores._forward import Compares, Lists, Reads, Writes, refusing
+from storekit.stores._variant import declared_class, variant
 from storekit.stores.base import (
     ConditionalStore,
     ListableStore,
@@ -43,7 +43,7 @@ class CapableStore(_Base):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance of a subclass of `cls` with the capabilities of the backend."""
-        declared: Any = cls.__dict__.get("_declared", cls)
+        declared = declared_class(cls)
         backend = declared._connect(*args, **kwargs)
         made: Any = object.__new__(_with_abilities(declared, declared._abilities(backend)))
         made._backend = backend
@@ -73,15 +73,6 @@ class CapableStore(_Base):
 
 @cache
 def _with_abilities(cls: type[CapableStore], able: frozenset[type]) -> type[CapableStore]:
-    namespace = {
-        "__doc__": cls.__doc__,
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "_declared": cls,
-    }
     # A capability comes before those that it includes; `able` has these, too.
     kinds = (kind if kind in able else refusing(kind, WritableStore in able) for kind in _KINDS)
-    made: type[CapableStore] = new_class(
-        cls.__name__, (cls, *kinds), exec_body=lambda body: body.update(namespace)
-    )
-    return made
+    return variant(cls, kinds)

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Hashable, Mapping
 from functools import cache
 from hashlib import blake2b
-from types import new_class
 from typing import TYPE_CHECKING, Any, Self
 
 from storekit.clock import Clock
@@ -20,6 +19,7 @@ from storekit.stores._http_lists import HTTPLists
 from storekit.stores._http_reads import HTTPReads
 from storekit.stores._http_root import Root
 from storekit.stores._http_writes import HTTPCompares, HTTPWrites
+from storekit.stores._variant import declared_class, variant
 from storekit.stores.base import ConditionalStore, Latency, ListableStore, WritableStore
 from storekit.stores.retries import RetryPolicy
 
@@ -132,7 +132,7 @@ class HTTPStore(_Base):
                 raise TypeError(f"{name} must be a bool, found {flag!r}")
         if conditional and not writable:
             raise ValueError("conditional must come with writable=True")
-        declared = cls.__dict__.get("_declared", cls)
+        declared = declared_class(cls)
         made: Any = object.__new__(_with_capabilities(declared, listable, writable, conditional))
         able: Self = made
         return able
@@ -247,14 +247,5 @@ def _with_capabilities(
         HTTPLists: (listable, ListableStore),
         HTTPWrites: (writable, WritableStore),
     }
-    namespace = {
-        "__doc__": cls.__doc__,
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "_declared": cls,
-    }
     bases = [mixin if has else refusing(kind, writable) for mixin, (has, kind) in able.items()]
-    made: type[HTTPStore] = new_class(
-        cls.__name__, (cls, *bases), exec_body=lambda body: body.update(namespace)
-    )
-    return made
+    return variant(cls, bases)

@@ -15,6 +15,7 @@ from storekit.errors import (
 )
 from storekit.stores._changes import Change, Changes, is_change, was_refused
 from storekit.stores._forward import abilities
+from storekit.stores._variant import declared_class
 from storekit.stores.base import (
     ConditionalStore,
     ListableStore,
@@ -23,7 +24,7 @@ from storekit.stores.base import (
     WritableStore,
 )
 from storekit.stores.prefix import PrefixStore
-from storekit.stores.wrapper import Call, WrapperStore, _declared_class, _with_capabilities
+from storekit.stores.wrapper import Call, WrapperStore, _with_capabilities
 from storekit.typing import Value
 
 __all__ = ["MirrorStore"]
@@ -71,7 +72,7 @@ class MirrorStore(WrapperStore):
         for other in (store, *others):
             if not isinstance(other, Store):
                 raise TypeError(f"{cls.__name__} wraps stores, found {type(other).__name__}")
-        kind = _with_capabilities(_declared_class(cls), _common_abilities(store, others))
+        kind = _with_capabilities(declared_class(cls), _common_abilities(store, others))
         made = object.__new__(kind)
         if not isinstance(made, cls):  # `cls` came from another mirror, of other capabilities
             made.__init__(store, *others)  # type: ignore[misc]

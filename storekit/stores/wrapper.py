@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cache
-from types import new_class
 from typing import TYPE_CHECKING, Any, Self
 
 from storekit.stores._forward import (
@@ -22,6 +21,7 @@ from storekit.stores._forward import (
     abilities,
     mixins,
 )
+from storekit.stores._variant import declared_class, variant
 from storekit.stores.base import ListableStore, Store
 
 __all__ = ["Call", "WrapperStore"]
@@ -60,7 +60,7 @@ class WrapperStore(_Base):
         """Make an instance of a subclass of `cls` with the capabilities of `store`."""
         if not isinstance(store, Store):
             raise TypeError(f"{cls.__name__} wraps a store, found {type(store).__name__}")
-        made = object.__new__(_with_capabilities(_declared_class(cls), cls._abilities(store)))
+        made = object.__new__(_with_capabilities(declared_class(cls), cls._abilities(store)))
         if not isinstance(made, cls):  # `cls` came from another wrapper, of other capabilities
             made.__init__(store, *args, **kwargs)  # type: ignore[misc]
         return made  # type: ignore[return-value]
@@ -125,21 +125,6 @@ def _make(declared: type[WrapperStore], store: Store, config: dict[str, Any]) ->
     return declared(store, **config)
 
 
-def _declared_class(cls: type[WrapperStore]) -> type[WrapperStore]:
-    """The class as it was written, of one that `_with_capabilities` made."""
-    declared: type[WrapperStore] = cls.__dict__.get("_declared", cls)
-    return declared
-
-
 @cache
 def _with_capabilities(cls: type[WrapperStore], able: frozenset[type]) -> type[WrapperStore]:
-    namespace = {
-        "__doc__": cls.__doc__,
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "_declared": cls,
-    }
-    made: type[WrapperStore] = new_class(
-        cls.__name__, (cls, *mixins(able)), exec_body=lambda body: body.update(namespace)
-    )
-    return made
+    return variant(cls, mixins(able))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache, partial
-from types import new_class
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from storekit.errors import KeyNotFoundError, StoreError
 from storekit.keys import check_key, resolve_range
 from storekit.stores._forward import refusing
+from storekit.stores._variant import declared_class, variant
 from storekit.stores._zip_archive import Archive
 from storekit.stores._zip_changes import ZipChanges
 from storekit.stores._zip_directory import Entry
@@ -101,7 +101,7 @@ class ZipStore(_Base):
         """Make an instance of a subclass of `cls` which has the capabilities of the mode."""
         if mode not in _MODES:
             raise ValueError(f"mode must be one of {', '.join(_MODES)}, found {mode!r}")
-        made: Any = object.__new__(_variant(_declared_class(cls), mode != "r"))
+        made: Any = object.__new__(_variant(declared_class(cls), mode != "r"))
         if not isinstance(made, cls):  # `cls` came from a store of another mode
             made.__init__(path, mode, **options)
         return cast("Self", made)
@@ -159,7 +159,7 @@ class ZipStore(_Base):
         """
         if not isinstance(store, ReadableStore):
             raise TypeError(f"an archive is read from a ReadableStore, found {store!r}")
-        made: Self = object.__new__(_variant(_declared_class(cls), False))
+        made: Self = object.__new__(_variant(declared_class(cls), False))
         made._set_up(check_key(key, store=store, op="over"), max_member_bytes)
         made._below = store
         made.latency, made.request_cost = store.latency, store.request_cost
@@ -240,7 +240,7 @@ class ZipStore(_Base):
         return {"max_member_bytes": self.max_member_bytes}
 
     def _facts(self) -> tuple[Any, ...]:
-        declared = _declared_class(type(self))
+        declared = declared_class(type(self))
         return declared, self._writable, self._below, self.path, *self._options().values()
 
     def __eq__(self, other: object) -> bool:
@@ -252,7 +252,7 @@ class ZipStore(_Base):
         return hash(self._facts())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        declared = _declared_class(type(self))
+        declared = declared_class(type(self))
         if self._writable:
             return _rejoin, (declared, self._writer)
         if self._below is not None:
@@ -273,23 +273,7 @@ def _rejoin(declared: type[ZipStore], writer: Writer) -> ZipStore:
     return made
 
 
-def _declared_class(cls: type[ZipStore]) -> type[ZipStore]:
-    """The class as it was written, of one that `_variant` made."""
-    declared: type[ZipStore] = cls.__dict__.get("_declared", cls)
-    return declared
-
-
 @cache
 def _variant(cls: type[ZipStore], writable: bool) -> Any:
     refusals = refusing(WritableStore, False), refusing(ConditionalStore, False)
-    namespace = {
-        "__doc__": cls.__doc__,
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "_declared": cls,
-    }
-    return new_class(
-        cls.__name__,
-        (cls, ZipChanges) if writable else (cls, *refusals),
-        exec_body=lambda body: body.update(namespace),
-    )
+    return variant(cls, (ZipChanges,) if writable else refusals)
