@@ -110,6 +110,8 @@ class _BytesCoder(ChunkCoder):
             raise _misfit(f"a chunk of shape {self.spec.shape}", chunk.shape)
         if self._counts is not None:
             chunk = chunk.view(self._counts)
+        if chunk.dtype == self._stored and not chunk.flags.c_contiguous:
+            return chunk.tobytes()  # one copy, which stores may keep as it is
         array = np.ascontiguousarray(chunk, self._stored)
         return array.reshape(-1).view(np.uint8).data.toreadonly()
 

@@ -53,6 +53,13 @@ _BATCH = 1 << 20
 A worker takes about this many decoded bytes at a time, so that taking costs little beside the work.
 """
 
+_ENCODING = 3
+"""
+How many times as long as decoding a chunk encoding it takes, about. To files of 16 KiB, none or
+little compressed (lz4: 6 us of native code), one thread writes in 29 to 36 us, two in 36 to 48;
+zstd takes 40 us, and one thread 90 where two take 52.
+"""
+
 _IN_FLIGHT = 256 << 20
 """
 Decoded bytes of the chunks that are on their way at once from a store on a network; with large
@@ -149,7 +156,9 @@ class ChunkIO:
         write_steps = self._writer.write_steps
         plan = self._plan(selection)
         work = selection.arrange(values)
-        self._run(plan, partial(write_steps, work, check_empty), self._spec.nbytes)
+        size = self._spec.nbytes
+        threads = self._store.durable or threads_pay(_ENCODING * size / self._coder.rate)
+        self._run(plan, partial(write_steps, work, check_empty), size, threads=threads)
 
     @cached_property
     def _writer(self) -> ChunkWriter:

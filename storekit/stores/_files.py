@@ -32,6 +32,7 @@ __all__ = [
     "read",
     "remove",
     "replace",
+    "temporary_name",
     "unlock",
     "version_of",
 ]
@@ -146,6 +147,7 @@ def prepare(
     *,
     durable: bool,
     versioned: bool = False,
+    name: bytes | None = None,
 ) -> tuple[bytes, str]:
     """
     Write a value to a temporary file, ready to be renamed; no error leaves anything behind.
@@ -168,10 +170,15 @@ def prepare(
 
         versioned: Whether the version is wanted.
 
+        name: Of the file, where it need not be a temporary one; an error if it is there already.
+
     Returns:
         The name, and the version or ``""``.
     """
-    temporary, fd = _create_temporary(directory)
+    if name is None:
+        name, fd = _create_temporary(directory)
+    else:
+        fd = os.open(name, _CREATE, _MODE, dir_fd=directory)
     try:
         try:
             _write(fd, value)
@@ -183,9 +190,9 @@ def prepare(
         finally:
             os.close(fd)
     except BaseException:
-        discard(directory, temporary)
+        discard(directory, name)
         raise
-    return temporary, version
+    return name, version
 
 
 def discard(directory: int, temporary: bytes) -> None:
@@ -280,10 +287,15 @@ def next_stamp(now: int, after: int) -> int:
     return stamp
 
 
+def temporary_name() -> bytes:
+    """A name that nobody lists, and that this process gives once."""
+    return b"%b%x-%x" % (_TEMPORARY, os.getpid(), next(_temporaries))
+
+
 def _create_temporary(directory: int) -> tuple[bytes, int]:
     """A new file that nobody lists: its name, and a descriptor to write to."""
     while True:
-        name = b"%b%x-%x" % (_TEMPORARY, os.getpid(), next(_temporaries))
+        name = temporary_name()
         try:
             return name, os.open(name, _CREATE, _MODE, dir_fd=directory)
         except FileExistsError:  # left by a dead process that had our number

@@ -194,9 +194,10 @@ class Tree:
             with suppress(FileNotFoundError, NotADirectoryError):
                 fd = self.open_directory(directory)
                 try:
-                    children, count = _remove_files(
-                        fd, f"{directory}/" if directory else "", values
-                    )
+                    prefix = f"{directory}/" if directory else ""
+                    # All that lies in a temporary directory is temporary.
+                    every = values or f"/{RESERVED}" in f"/{prefix}"
+                    children, count = _remove_files(fd, prefix, every)
                 finally:
                     os.close(fd)
                 directories += children

@@ -77,6 +77,9 @@ class Store(ABC):
     nothing to save one. Asked for in stores of the network class.
     """
 
+    durable: bool = False
+    """Whether a write waits until it is on the disk for good."""
+
     clock: Clock = REAL_CLOCK
     """Whose time this store lives in; arrays take their threads and locks from it."""
 

@@ -68,7 +68,7 @@ class WrapperStore(_Base):
     def __init__(self, store: Store) -> None:
         self._inner: Any = store
         self.latency = store.latency
-        self.request_cost = store.request_cost
+        self.request_cost, self.durable = store.request_cost, store.durable
         self.clock = store.clock
         if isinstance(store, ListableStore):
             self.page_size = store.page_size

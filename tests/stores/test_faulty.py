@@ -87,7 +87,16 @@ def faulty(*rules: Fault, seed: int = 0, **contents: bytes) -> Any:
 
 def test_rules_know_all_operations() -> None:
     """The operations that a rule can name are those of the contract."""
-    about = {"close", "concurrency", "identity", "latency", "request_cost", "clock", "page_size"}
+    about = {
+        "clock",
+        "close",
+        "concurrency",
+        "durable",
+        "identity",
+        "latency",
+        "page_size",
+        "request_cost",
+    }
     kinds = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
     public = {name for kind in kinds for name in dir(kind) if name[0] != "_"} - about
     assert public == _OPS == OPERATIONS.keys()

@@ -18,37 +18,158 @@ from storekit.stores import LocalStore, _batch
 MANY = _batch._COUNT + 6
 
 
+
+@pytest.fixture(params=["a missing directory", "one that is there"], autouse=True)
+def there(request: pytest.FixtureRequest, root: Path) -> bool:
+    """Whether the directory of the values is there before; every law holds in both cases."""
+    there: bool = request.param == "one that is there"
+    if there:
+        (root / "a").mkdir(parents=True)
+    return there
+
+
 def values(count: int = MANY, prefix: str = "a/") -> Iterator[tuple[str, bytes]]:
     """That many small values."""
     return ((f"{prefix}{number}", b"%d" % number) for number in range(count))
 
 
 @pytest.mark.parametrize("count", [1, _batch._COUNT, MANY])
-def test_a_directory_is_locked_once_for_many_values(
-    root: Path, monkeypatch: pytest.MonkeyPatch, count: int
+def test_a_directory_is_renamed_or_locked_once_for_many_values(
+    root: Path, monkeypatch: pytest.MonkeyPatch, count: int, there: bool
 ) -> None:
-    """The values of one directory are renamed under one lock, up to a limit."""
+    """
+    Up to a limit, the values of one directory are renamed under one lock, or with the directory.
+    """
     locked: list[int] = []
-    lock = _batch.lock
+    renamed: list[bytes] = []
+    lock, rename = _batch.lock, os.rename
     monkeypatch.setattr(_batch, "lock", lambda fd: (locked.append(fd), lock(fd))[1])
+    monkeypatch.setattr(
+        os, "rename", lambda src, dst, **fds: (renamed.append(dst), rename(src, dst, **fds))[1]
+    )
     LocalStore(root).set_values(values(count))
-    assert len(locked) == -(-count // _batch._COUNT)
+    in_place = 0 if there else min(count, _batch._COUNT)
+    assert len(locked) == -(-(count - in_place) // _batch._COUNT)
+    assert renamed == ([] if there else [b"a"]) + [b"%d" % n for n in range(in_place, count)]
     assert len(files(root)) == count + 1
 
 
-def test_pending_values_are_invisible(root: Path) -> None:
+def test_values_wait_for_no_more_than_a_mebibyte(root: Path) -> None:
+    """What is held back is limited in bytes, too."""
+    store, seen = LocalStore(root), []
+
+    def watched() -> Iterator[tuple[str, bytes]]:
+        for number in range(20):
+            seen.append(len(store.list()))
+            yield f"a/{number:02}", bytes(_batch._SMALL)
+
+    store.set_values(watched())
+    assert seen[-1] == 17 == seen[-2]
+    assert seen[16] == 0
+
+
+def test_pending_values_are_invisible(root: Path, there: bool) -> None:
     """What has not been put in place yet is neither listed nor in the way of a reader."""
     store = LocalStore(root)
-    store.set("a/0", b"old")
+    if there:
+        store.set("a/0", b"old")
     seen: list[object] = []
 
     def watching() -> Iterator[tuple[str, bytes]]:
         yield from values(3)
-        seen.extend((store.list(), store.get("a/0"), len(files(root))))
+        seen.extend((store.list(), store.list_dir(""), store.exists("a/0"), len(files(root))))
 
     store.set_values(watching())
-    assert seen == [["a/0"], b"old", 5]
+    assert seen == ([["a/0"], ["a/"], True, 5] if there else [[], [], False, 4])
     assert store.list() == ["a/0", "a/1", "a/2"]
+    assert store.get("a/0") == b"0"
+
+
+MEANWHILE: dict[str, tuple[Callable[[LocalStore, Path], object], list[str]]] = {
+    "an empty directory": (lambda _, root: (root / "a").mkdir(exist_ok=True), []),
+    "another key": (lambda store, _: store.set("a/x", b"other"), ["a/x"]),
+    "one of the keys": (lambda store, _: store.set("a/1", b"other"), []),
+    "one of the keys, and a directory": (lambda store, _: store.set("a/y/z", b""), ["a/y/z"]),
+    "the same by others": (lambda store, _: store.set_values(values(3)), []),
+}
+
+
+@pytest.mark.parametrize(("act", "more"), MEANWHILE.values(), ids=MEANWHILE.keys())
+def test_what_others_put_there_meanwhile_stays(
+    root: Path, act: Callable[[LocalStore, Path], object], more: list[str]
+) -> None:
+    """A directory that others make while values wait loses nothing, and gets the values."""
+    store = LocalStore(root)
+
+    def disturbed() -> Iterator[tuple[str, bytes]]:
+        yield from values(3)
+        act(LocalStore(root), root)
+
+    store.set_values(disturbed())
+    assert store.list() == ["a/0", "a/1", "a/2", *more]
+    assert store.get("a/1") == b"1"
+    assert not [name for name in files(root) if ".storekit" in name]
+
+
+def test_a_key_in_the_place_of_the_directory_is_a_conflict(root: Path, there: bool) -> None:
+    """Whoever stores under the name of the directory meanwhile keeps it, and no trace is left."""
+    store = LocalStore(root)
+    if there:
+        (root / "a").rmdir()
+
+    def disturbed() -> Iterator[tuple[str, bytes]]:
+        yield from values(3)
+        LocalStore(root).set("a", b"mine")
+
+    with pytest.raises(KeyConflictError):
+        store.set_values(disturbed())
+    assert files(root) == ["a"]
+
+
+def test_a_key_that_comes_twice_has_the_last_value(root: Path) -> None:
+    """Of the values of one key in one call the last one stays."""
+    store = LocalStore(root)
+    store.set_values([("a/0", b"1"), ("a/1", b"2"), ("a/0", b"3")])
+    assert (store.get("a/0"), store.get("a/1")) == (b"3", b"2")
+    assert files(root) == ["a", "a/0", "a/1"]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_an_interrupted_rename_removes_nothing_that_is_in_place(
+    root: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    """Ctrl-C just before or after a rename leaves no temporary file, and whole values."""
+    rename = os.rename
+
+    def interrupted(*args: Any, **kwargs: Any) -> None:
+        if not before:
+            rename(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            LocalStore(root).set_values(values(3))
+    store = LocalStore(root)
+    assert not [name for name in files(root) if ".storekit" in name]
+    assert all(store.get(key) == key[2:].encode() for key in store.list())
+    assert bool(store.list()) is not before
+
+
+@pytest.mark.parametrize("how", ["erase_prefix", "set"])
+def test_a_directory_that_a_dead_writer_left_is_no_value(root: Path, how: str) -> None:
+    """What lay in a temporary directory is not listed, in nobody's way, and goes with a prefix."""
+    dead = root / "a" / "b" / ".storekit-dead-1"
+    dead.mkdir(parents=True)
+    (dead / "0").write_bytes(b"half a val")
+    store = LocalStore(root)
+    assert store.list() == store.list_dir("") == store.list_dir("a/") == []
+    if how == "set":
+        store.set("a/b", b"new")
+        assert files(root) == ["a", "a/b"]
+    else:
+        assert store.erase_prefix("a/") == 0
+        assert files(root) == []
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -159,7 +280,7 @@ def test_a_lock_that_fails_is_an_error(root: Path, monkeypatch: pytest.MonkeyPat
     assert store.list() == ["a/0", "a/1", "a/2"]
     monkeypatch.setattr("storekit.stores._files.fcntl.flock", fail_with(errno.EIO))
     with pytest.raises(StoreError, match="EIO"):
-        store.set_values(values(3, "b/"))
+        store.set_values(values(3))
     assert files(root) == ["a", "a/0", "a/1", "a/2"]
 
 

@@ -109,7 +109,16 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 def test_every_method_is_looked_at() -> None:
     """The two lists have all public methods, but the one that asks the primary alone."""
-    about = {"close", "concurrency", "identity", "latency", "request_cost", "clock", "page_size"}
+    about = {
+        "clock",
+        "close",
+        "concurrency",
+        "durable",
+        "identity",
+        "latency",
+        "page_size",
+        "request_cost",
+    }
     kinds = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
     public = {name for kind in kinds for name in dir(kind) if not name.startswith("_")} - about
     assert public == READS.keys() | CHANGES.keys() | {"get_versioned"}

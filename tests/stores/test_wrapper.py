@@ -28,7 +28,16 @@ from storekit.stores import (
 
 CAPABILITIES = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
 # What is no operation on the data, but about the store.
-ABOUT = {"close", "concurrency", "identity", "latency", "request_cost", "clock", "page_size"}
+ABOUT = {
+    "clock",
+    "close",
+    "concurrency",
+    "durable",
+    "identity",
+    "latency",
+    "page_size",
+    "request_cost",
+}
 
 
 class Recorder(WrapperStore):
