@@ -336,7 +336,16 @@ def answer(ask: Callable[[Any], Any], store: Any) -> Any:
 
 def test_the_matrix_is_complete() -> None:
     """Every public method of the contract is a row or a column of it."""
-    about = {"close", "concurrency", "identity", "latency", "request_cost", "clock", "page_size"}
+    about = {
+        "clock",
+        "close",
+        "concurrency",
+        "durable",
+        "identity",
+        "latency",
+        "page_size",
+        "request_cost",
+    }
     kinds = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
     public = {name for kind in kinds for name in dir(kind) if not name.startswith("_")} - about
     assert public == READS.keys() | CHANGES.keys()

@@ -18,7 +18,6 @@ from storekit.stores import LocalStore, _batch
 MANY = _batch._COUNT + 6
 
 
-
 @pytest.fixture(params=["a missing directory", "one that is there"], autouse=True)
 def there(request: pytest.FixtureRequest, root: Path) -> bool:
     """Whether the directory of the values is there before; every law holds in both cases."""
