@@ -16,7 +16,7 @@ from storekit.codecs.registry import generation
 from storekit.codecs.sharding import ShardingCodec
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
-from storekit.nodes.chunk_keys import KeyEncoding
+from storekit.nodes.chunk_keys import DEFAULT_KEYS, KeyEncoding
 from storekit.nodes.documents import dump_document, load_document
 from storekit.nodes.dtypes import data_type_from_json, data_type_from_numpy
 from storekit.nodes.fill import cast_fill
@@ -179,7 +179,9 @@ _remembered = lru_cache(1024)(_common)
 
 
 def _key_encoding(given: JSON) -> KeyEncoding:
-    return KeyEncoding("default", given) if given in ("/", ".") else KeyEncoding.from_json(given)
+    if given == "/":
+        return DEFAULT_KEYS  # to find what is remembered takes longer with one that equals it
+    return KeyEncoding("default", ".") if given == "." else KeyEncoding.from_json(given)
 
 
 def _side(length: Any) -> int:

@@ -14,7 +14,7 @@ from storekit.typing import Value
 
 __all__ = ["Batch"]
 
-_COUNT, _BYTES = 256, 1 << 20  # that wait at most
+_COUNT, _BYTES = 64, 1 << 20  # that wait at most
 _SMALL = 1 << 16  # bytes: beside larger ones, the 8 us for a directory and a lock are little
 _FOLDER = READ_DIRECTORY | O_NOFOLLOW
 

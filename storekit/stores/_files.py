@@ -11,6 +11,7 @@ from itertools import count
 from types import EllipsisType
 
 from storekit.keys import RESERVED
+from storekit.stores._exclusive import rename_exclusive
 from storekit.stores._forklock import fork_lock
 from storekit.stores._nolinks import O_CLOEXEC, O_NOFOLLOW
 from storekit.typing import Value
@@ -123,20 +124,26 @@ def replace(
         directory, value, now_ns, after, durable=durable, versioned=expected is not ...
     )
     try:
-        locked = lock(directory)
-        try:
-            if expected is not ...:
-                _need(locked)
-                _check(directory, name, expected)
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        finally:
-            unlock(directory)
+        if expected is not None or not rename_exclusive(directory, temporary, name):
+            _replace(directory, temporary, name, expected)
     except BaseException:
         discard(directory, temporary)
         raise
     if durable:
         os.fsync(directory)
     return version
+
+
+def _replace(directory: int, temporary: bytes, name: bytes, expected: Expected) -> None:
+    """Rename a file, under the lock, if the one of the new name has the version expected."""
+    locked = lock(directory)
+    try:
+        if expected is not ...:
+            _need(locked)
+            _check(directory, name, expected)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        unlock(directory)
 
 
 def prepare(

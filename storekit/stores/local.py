@@ -68,7 +68,7 @@ class LocalStore(ConditionalStore, ListableStore):
     Directories appear and vanish with the keys in them.
 
     A process that is killed while it writes, or interrupted (Ctrl-C) at an unlucky moment, may
-    leave temporary files, up to 256 a thread. Nobody lists them, `erase_prefix` removes them.
+    leave temporary files, up to 64 a thread. Nobody lists them, `erase_prefix` removes them.
 
     Compare-and-set, `set` and `erase` exclude each other among all threads and processes by a lock
     on the directory (`flock`). It needs a file system that has such locks and keeps times in

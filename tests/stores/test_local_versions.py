@@ -14,7 +14,7 @@ import pytest
 from store_samples import FakeClock, count_up, fail_with, files, run_processes, set_and_erase
 
 from storekit.errors import ConflictError, StoreError, UnsupportedError
-from storekit.stores import LocalStore, _files
+from storekit.stores import LocalStore, _exclusive, _files
 from storekit.testing import run_at_once
 
 
@@ -67,6 +67,38 @@ def test_a_change_from_outside_changes_the_version(root: Path) -> None:
         file.write(b"2")
     assert store.get_versioned("a")[0] == b"12"
     assert store.get_versioned("a")[1] != version
+
+
+def test_a_new_key_needs_no_lock(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What must be absent is made in one step, by renaming that refuses to replace; of two makers one
+    succeeds, whatever lies there.
+    """
+    store = LocalStore(root)
+    monkeypatch.setattr(_files.fcntl, "flock", fail_with(errno.EIO))
+    version = store.compare_and_set("a/b", b"1", None)
+    assert store.get_versioned("a/b") == (b"1", version)
+    monkeypatch.undo()
+    with pytest.raises(ConflictError):
+        store.compare_and_set("a/b", b"2", None)
+    (root / "a" / "c").mkdir()
+    store.compare_and_set("a/c", b"3", None)
+    (root / "a" / "d").symlink_to(root / "a" / "b")
+    store.compare_and_set("a/d", b"4", None)
+    assert [store.get(f"a/{name}") for name in "bcd"] == [b"1", b"3", b"4"]
+    assert files(root) == ["a", "a/b", "a/c", "a/d"]
+
+
+def test_where_renaming_always_replaces_the_lock_decides(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Systems without the call that refuses to replace make new keys under the lock."""
+    monkeypatch.setattr(_exclusive, "_renameat2", None)
+    store = LocalStore(root)
+    store.compare_and_set("a", b"1", None)
+    with pytest.raises(ConflictError):
+        store.compare_and_set("a", b"2", None)
+    assert store.get("a") == b"1"
 
 
 def test_without_locks_all_but_compare_and_set_works(
