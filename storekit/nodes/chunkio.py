@@ -20,6 +20,7 @@ from storekit.codecs.coder import ChunkCoder
 from storekit.errors import CodecError, KeyNotFoundError
 from storekit.nodes.chunkwrite import ChunkWriter
 from storekit.nodes.dtypes.base import unshared
+from storekit.nodes.kept import Kept
 from storekit.pool import run, threads_pay
 from storekit.selection.parse import Selection
 from storekit.selection.part import Part, part_shape, put, view
@@ -112,6 +113,7 @@ class ChunkIO:
         self._store, self._shape, self._coder = store, shape, coder
         self._name_of, self._label = name_of, label or _index
         self._spec = coder.spec
+        self._kept = Kept()
 
     def read(self, selection: Selection) -> AnyArray:
         """
@@ -302,11 +304,19 @@ class ChunkIO:
             return found
 
         for _ in range(_TRIES):
+            bound = Bound(fetch, self._kept.get(key))
             try:
-                self._coder.read_part(Bound(fetch), out, part)
-                return
+                self._coder.read_part(bound, out, part)
+                bound.confirm()
             except ChangedError:
-                continue
+                pass
+            except CodecError:
+                if not bound.assumed:  # else of another state that passed for the one known
+                    raise
+            else:
+                self._kept.put(key, bound.first)
+                return
+            self._kept.put(key, None)
         # a value that is written over and over
         self._coder.decode_into(fetch([(0, None)])[0], out, part)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -20,10 +21,11 @@ from storekit.errors import (
     TimeoutError,
 )
 
-__all__ = ["Place", "content_range", "failure", "strong_etag"]
+__all__ = ["Place", "content_range", "etag_lasts", "failure", "strong_etag"]
 
 _NUMBER = "([0-9]{1,18})"
 _CONTENT_RANGE = re.compile(rf"bytes (?:{_NUMBER}-{_NUMBER}|\*)/(?:{_NUMBER}|\*)\s*\Z", re.ASCII)
+_STEP = 2  # seconds
 _LASTING = (501, 505, 510, 511)
 
 
@@ -107,3 +109,29 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
     """The ETag, if two values with it are the same byte by byte."""
     etag = headers.get("etag", "").strip()
     return etag if len(etag) > 1 and etag[0] == etag[-1] == '"' else None
+
+
+def etag_lasts(headers: Mapping[str, str]) -> bool:
+    """
+    Whether no later value can have the same ETag.
+
+    Many servers make it of size and time, in whole seconds; so the value must not have been written
+    a moment before it was sent.
+
+    Source: RFC 9110, section 8.8.2.2, on what makes a time stamp a strong validator.
+    """
+    if strong_etag(headers) is None:
+        return False
+    modified = headers.get("last-modified")
+    if modified is None:
+        return True
+    written, sent = _seconds(modified), _seconds(headers.get("date", ""))
+    return written is not None and sent is not None and sent - written >= _STEP
+
+
+@lru_cache(256)  # 20 us; most answers of a second have one date, and all of a value the other
+def _seconds(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from storekit.errors import ServerError
-from storekit.stores._http_answers import Place, content_range
+from storekit.stores._http_answers import Place, content_range, etag_lasts
 from storekit.stores._http_parts import END, Part, Wanted
 from storekit.stores._http_reply import Reply
 
 __all__ = ["all_of", "most_of", "nothing_of", "some_of"]
 
 
-def _version(reply: Reply) -> tuple[str | None, ...]:
-    return reply.headers.get("etag"), reply.headers.get("last-modified")
+class _State(NamedTuple):
+    version: tuple[str | None, ...]
+    lasting: bool
+
+
+def _state(reply: Reply) -> _State:
+    headers = reply.headers
+    return _State((headers.get("etag"), headers.get("last-modified")), etag_lasts(headers))
 
 
 def all_of(reply: Reply) -> Part:
     """The whole value."""
     value = reply.value()
-    return Part(value, 0, len(value), _version(reply), whole=True)
+    return Part(value, 0, len(value), *_state(reply), whole=True)
 
 
 def most_of(reply: Reply, requests: Sequence[Wanted]) -> Part:
@@ -30,7 +37,7 @@ def most_of(reply: Reply, requests: Sequence[Wanted]) -> Part:
     spans = [request.span(size) for request in requests]
     first, last = min(first for first, _ in spans), max(last for _, last in spans)
     reply.skip(first)
-    return Part(reply.read(last - first), first, size, _version(reply), whole=True)
+    return Part(reply.read(last - first), first, size, *_state(reply), whole=True)
 
 
 def _beginning(reply: Reply, requests: Sequence[Wanted]) -> Part:
@@ -38,7 +45,7 @@ def _beginning(reply: Reply, requests: Sequence[Wanted]) -> Part:
     last = max(END if request.first < 0 else request.last for request in requests)
     value = reply.value(None if last == END else last)
     size = None if len(value) == last else len(value)
-    return Part(value, 0, size, _version(reply), whole=True)
+    return Part(value, 0, size, *_state(reply), whole=True)
 
 
 def nothing_of(reply: Reply, request: Wanted) -> Part | None:
@@ -67,5 +74,5 @@ def some_of(place: Place, reply: Reply, request: Wanted) -> Part:
         if right and reply.length in (None, last - first):
             data = reply.read(last - first + 1)  # which must find the end
             if len(data) == last - first:
-                return Part(data, first, size, _version(reply))
+                return Part(data, first, size, *_state(reply))
     raise place.error(ServerError, "the server answered with other bytes than were asked for")

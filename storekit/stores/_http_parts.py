@@ -58,6 +58,8 @@ class Part:
 
         version: What tells one state of the value from another, as far as the server says.
 
+        lasting: Whether no later state of the value can have the same version.
+
         whole: Whether the server ignored the range. Then this has everything that was wanted.
     """
 
@@ -65,6 +67,7 @@ class Part:
     first: int
     size: int | None
     version: tuple[str | None, ...] = ()
+    lasting: bool = False
     whole: bool = False
 
 

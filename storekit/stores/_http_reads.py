@@ -215,9 +215,9 @@ class HTTPReads(ReadableStore):
         parts = self._parts(place, requests)
         if not same_value(parts):
             parts = [self._whole(place)]
-        etag = next((part.version[0] for part in parts if part.version), None)
-        if etag:
-            say_state((self.identity, key), etag)
+        known = next((part for part in parts if part.version), None)
+        if known is not None and known.version[0]:
+            say_state((self.identity, key), known.version[0], lasting=known.lasting)
         return cut(ranges, parts)
 
     def _parts(self, place: Place, requests: list[Wanted]) -> list[Part]:

@@ -134,7 +134,7 @@ class ObjectReads(CapableStore):
                 continue
             except NoRangesError:
                 break
-            say_state((self.identity, key), tag)
+            say_state((self.identity, key), tag, lasting=self._kind in CLOUDS)
             return values
         return super()._get_ranges(key, ranges)
 

@@ -41,6 +41,7 @@ from storekit.typing import ByteRange, Value
 __all__ = ["LocalStore"]
 
 _GAP = 4096  # bytes: read for nothing in the time that a request of its own would take
+_STEP = 2_000_000_000  # ns
 _TRIES = 1000  # each is spent only when another erased the directory in that instant
 _KINDS: dict[int | None, type[StoreError]] = {
     errno.ENOENT: KeyNotFoundError,
@@ -139,7 +140,7 @@ class LocalStore(ConditionalStore, ListableStore):
             fd = self._tree.open_file(key)
             try:
                 status = self._check(os.fstat(fd))
-                say_state((self.identity, key), (status.st_ino, status.st_mtime_ns))
+                self._say_state(key, status)
                 size = status.st_size
                 spans = [resolve_range(start, length, size) for start, length in ranges]
                 return read_spans(spans, _GAP, lambda first, last: pread(fd, first, last))
@@ -147,6 +148,14 @@ class LocalStore(ConditionalStore, ListableStore):
                 os.close(fd)
         except OSError as error:
             self._fail(error, "get_partial_values", key)
+
+    def _say_state(self, key: str, status: os.stat_result) -> None:
+        written, changed = status.st_mtime_ns, status.st_ctime_ns
+        # Stamps that we gave are no multiples of 100 ns, and none comes twice. Those of the kernel
+        # move in steps, of some file systems in steps of two seconds.
+        lasting = written % 100 != 0 or self.clock.now_ns() - max(written, changed) > _STEP
+        state = status.st_ino, written, changed, status.st_size
+        say_state((self.identity, key), state, lasting=lasting)
 
     def _getsize(self, key: str) -> int:
         try:

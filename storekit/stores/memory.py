@@ -74,7 +74,7 @@ class MemoryStore(ConditionalStore, ListableStore):
 
     def _get_ranges(self, key: str, ranges: Sequence[ByteRange]) -> list[Value]:
         entry, version = self._entry(key, "get_partial_values")
-        say_state((self.identity, key), version)
+        say_state((self.identity, key), version, lasting=True)
         return parts_of(entry, ranges)
 
     def _getsize(self, key: str) -> int:

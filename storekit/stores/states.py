@@ -20,13 +20,18 @@ class ChangedError(Exception):
 
 class States:
     """
-    The states in which values were read.
+    The state in which a value was read.
+
+    Args:
+        known: What was read before, and must not have changed.
 
     Threads: not safe.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Hashable] = {}
+    def __init__(self, known: States | None = None) -> None:
+        self._known: dict[Hashable, Hashable] = dict(known._known) if known else {}
+        self.heard = False  # whether any store has said a state since
+        self.lasting = True  # whether all of them said that it lasts
 
     def __bool__(self) -> bool:
         """Whether any is known."""
@@ -46,22 +51,23 @@ class States:
         finally:
             _listener.reset(before)
 
-    def hear(self, place: Hashable, state: Hashable) -> None:
+    def hear(self, place: Hashable, state: Hashable, lasting: bool) -> None:
         """
-        Learn the state of the value at a place.
+        Learn the state of the value at a place; the arguments are those of `say_state`.
 
         Raises:
-            ChangedError: If it is another than before.
+            ChangedError: If it is another than before, or of another place (a copy of the value).
         """
-        if self._known.setdefault(place, state) != state:
+        if self._known.setdefault(place, state) != state or len(self._known) > 1:
             raise ChangedError
+        self.heard, self.lasting = True, self.lasting and lasting
 
 
 # Of the context, not of the thread: `TimeoutStore` hands it on to a thread of its own.
 _listener: ContextVar[States | None] = ContextVar("storekit.states", default=None)
 
 
-def say_state(place: Hashable, state: Hashable) -> None:
+def say_state(place: Hashable, state: Hashable, *, lasting: bool = False) -> None:
     """
     Say in which state a value was read; by a store, in the thread that was asked for it.
 
@@ -70,9 +76,12 @@ def say_state(place: Hashable, state: Hashable) -> None:
 
         state: Whatever is another one after the value was replaced.
 
+        lasting: Whether that holds for any later time. It does not for the time stamp of what was
+            written a moment ago: another value may get the same one.
+
     Raises:
         ChangedError: If somebody listens, and it is another than before.
     """
     listener = _listener.get()
     if listener is not None:
-        listener.hear(place, state)
+        listener.hear(place, state, lasting)
