@@ -23,6 +23,7 @@ __all__ = [
     "dump_document",
     "dump_fields",
     "inside",
+    "is_plain",
     "join_fields",
     "load_document",
     "named",
@@ -49,7 +50,7 @@ def load_document(data: Value, *, finite: bool = True) -> dict[str, JSON]:
     try:
         text = bytes(data).decode().removeprefix("\ufeff")
         document = _decode(text)
-        if type(document) is dict and not _is_plain(document, text):
+        if type(document) is dict and not is_plain(document, text):
             document = _decode_strictly(text, finite)
     except UnicodeDecodeError as error:
         raise MetadataError(f"the document is not UTF-8: {error.reason}") from None
@@ -193,7 +194,7 @@ def _value(json: JSON) -> str:
 _BARE = re.compile(r'(?<!")NaN|(?<!["-])Infinity|(?<!")-Infinity')
 
 
-def _is_plain(document: JSON, text: str) -> bool:
+def is_plain(document: JSON, text: str) -> bool:
     """
     Whether a parsed document says all that its text does: no key twice, no bare ``NaN``.
 

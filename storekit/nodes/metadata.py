@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from storekit.codecs.registry import generation
 from storekit.errors import MetadataError
+from storekit.nodes.alike import read_alike
 from storekit.nodes.array_metadata import ArrayMetadata
 from storekit.nodes.documents import plain_json
 from storekit.nodes.group_metadata import GroupMetadata, open_document
@@ -57,7 +58,7 @@ def _remembered(document: bytes, _: object) -> ArrayMetadata | GroupMetadata:
     change, and one document is read over and over: by lookups that pass a group, by whatever is
     created in it. It costs 1 us instead of 8.
     """
-    return _parse(document)
+    return read_alike(document) or _parse(document)
 
 
 def _own(metadata: ArrayMetadata | GroupMetadata) -> ArrayMetadata | GroupMetadata:

