@@ -102,7 +102,7 @@ ODD = [
     USUAL.replace('"shape": [', '"shape": [true, '),
     USUAL.replace('"shape": [', '"dimension_names": ["\\"shape\\": [7]", null], "shape": ['),
     USUAL.replace('"shape": [', '"extra": {"must_understand": false, "shape": [7, 7]}, "shape": ['),
-    USUAL.replace('"shape": [', '"extra": {"must_understand": false, "attributes": {}}, "shape": ['),
+    USUAL.replace('"shape": [', '"extra": {"must_understand": false, "attributes":{}}, "shape": ['),
     USUAL + " x",
     "\ufeff" + USUAL,
     USUAL.replace('"node_type": "array"', '"node_type": "group"'),
