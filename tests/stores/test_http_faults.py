@@ -205,14 +205,16 @@ FAULTS: dict[str, tuple[raw.Behaviour, Expected, bool]] = {
 }
 
 
+# One key is asked for as a whole, the other in part, side by side: either may fail first.
+EITHER = {("large chunk", "several keys"): {LOST, BAD}}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("read", READS)
 def test_a_read_is_right_or_fails_as_documented(
     server: RawServer, clock: FakeClock, fault: str, read: str
 ) -> None:
     """While a server misbehaves, each read gives what is there or the documented error."""
-    if (fault, read) == ("large chunk", "several keys"):
-        pytest.skip("the two keys fail in two documented ways, and either may be first")
     behaviour, expected, _ = FAULTS[fault]
     kind, ask, answer = READS[read]
     error = getattr(expected, kind)
@@ -223,7 +225,7 @@ def test_a_read_is_right_or_fails_as_documented(
         else:
             with pytest.raises(StoreError) as caught:
                 ask(store)
-            assert type(caught.value) is error
+            assert type(caught.value) in EITHER.get((fault, read), {error})
         server.behave()
         assert in_time(ask, store) == answer
 
