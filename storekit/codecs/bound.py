@@ -41,11 +41,15 @@ class Bound:
         first: What an earlier reader has read first. It is taken for granted until the next call of
             the store says that it is still so.
 
+        together: Whether the first ranges are read again with the rest, whatever the store says.
+
     Threads: not safe.
     """
 
-    def __init__(self, fetch: Fetch, first: FirstRead | None = None) -> None:
-        self._fetch, self._given = fetch, first
+    def __init__(
+        self, fetch: Fetch, first: FirstRead | None = None, *, together: bool = False
+    ) -> None:
+        self._fetch, self._given, self._together = fetch, first, together
         self._states = States()
         self._ranges: list[ByteRange] = []
         self._values: list[Value] = []
@@ -77,10 +81,13 @@ class Bound:
         return self._listen(self._ranges)
 
     def _listen(self, ranges: Sequence[ByteRange]) -> list[Value]:
+        if self._together:
+            return self._fetch(ranges)
         with self._states.listening():
             values = self._fetch(ranges)
-        if self._given is not None and not self._states.heard:
-            raise ChangedError  # nobody says that it was not
+        unheard = self._given is not None and not self._states.heard
+        if unheard or len(self._states) > 1:
+            raise ChangedError  # or nobody says that it was not; or it is that of a copy
         return values
 
     @property

@@ -8,6 +8,7 @@ stand, and nothing around it changes its meaning.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from json import JSONDecoder
@@ -24,7 +25,7 @@ __all__ = ["read_alike"]
 
 _SHAPE = re.compile(r'"shape"\s*:\s*(?=\[)')
 _ATTRIBUTES = re.compile(r'"attributes"\s*:\s*(?=\{)')
-_MARK = "storekit:here"
+_MARK = os.urandom(16).hex()  # not to be guessed: a document might have it in other places
 _MARKS = f'["{_MARK}"]', f'{{"{_MARK}":0}}'
 """What stands in for a shape, and for attributes."""
 

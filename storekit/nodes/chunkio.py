@@ -309,8 +309,8 @@ class ChunkIO:
                 )
             return found
 
-        for _ in range(_TRIES):
-            bound = Bound(fetch, self._kept.get(key))
+        for attempt in range(_TRIES):
+            bound = Bound(fetch, self._kept.get(key), together=attempt > 0)
             try:
                 self._coder.read_part(bound, out, part)
                 bound.confirm()

@@ -172,28 +172,34 @@ class _New:
 
     def close(self) -> None:
         try:
-            os.close(self._folder)
-            if not self._settled:
-                self._discard()
+            if not (self._settled or self._is_in_place()):
+                for name in self._files:
+                    discard(self._folder, name)
+                with suppress(OSError):  # others have removed it, or will
+                    os.rmdir(self._temporary, dir_fd=self._above)
         finally:
+            os.close(self._folder)
             os.close(self._above)
 
-    def _discard(self) -> None:
-        # By its name: an interrupt may have come when it had another one already.
+    def _is_in_place(self) -> bool:
+        """Whether an interrupt came when it had its name already."""
         with suppress(OSError):
-            folder = os.open(self._temporary, _FOLDER, dir_fd=self._above)
-            try:
-                for name in self._files:
-                    discard(folder, name)
-            finally:
-                os.close(folder)
-            os.rmdir(self._temporary, dir_fd=self._above)
+            there = os.stat(self._name, dir_fd=self._above, follow_symlinks=False)
+            return os.path.samestat(there, os.fstat(self._folder))
+        return False
 
 
 def _make_temporary(above: int) -> tuple[bytes, int]:
     """A new directory in an open one, which nobody lists: its name, and a descriptor."""
     while True:
         name = temporary_name()
-        with suppress(FileExistsError):
+        try:
             os.mkdir(name, dir_fd=above)
+        except FileExistsError:  # left by a dead process that had our number
+            continue
+        try:
             return name, os.open(name, _FOLDER, dir_fd=above)
+        except BaseException:
+            with suppress(OSError):
+                os.rmdir(name, dir_fd=above)
+            raise

@@ -1,43 +1,43 @@
-"""
-Give a file a name that no file has, in one step: renaming that refuses to replace.
-
-It needs no lock: whoever checks a version under the lock checks that of a file that is there, and
-then this refuses.
-"""
+"""Give a file a name that nothing has, in one step: renaming that refuses to replace."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from errno import EEXIST
 
 __all__ = ["rename_exclusive"]
 
 _NOREPLACE = 1
 
 
-def _find() -> Callable[[int, bytes, int, bytes, int], int] | None:
-    """The call of the system, of Linux 3.15 and glibc 2.28; not every file system has it (NFS)."""
+def _make() -> Callable[[int, bytes, bytes], bool | None] | None:
     if sys.platform != "linux":
         return None
     try:
         import ctypes
 
-        call: Callable[[int, bytes, int, bytes, int], int] = ctypes.CDLL(None).renameat2
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (ImportError, AttributeError, OSError, TypeError):
         return None
-    return call
+
+    def rename(directory: int, old: bytes, new: bytes) -> bool | None:
+        if renameat2(directory, old, directory, new, _NOREPLACE) == 0:
+            return True
+        return False if ctypes.get_errno() == EEXIST else None
+
+    return rename
 
 
-_renameat2 = _find()
+_rename = _make()  # Linux 3.15 and glibc 2.28
 
 
-def rename_exclusive(directory: int, old: bytes, new: bytes) -> bool:
+def rename_exclusive(directory: int, old: bytes, new: bytes) -> bool | None:
     """
     Rename a file within an open directory, if there is nothing of the new name.
 
     Returns:
-        False if that could not be done, for whatever reason; nothing has happened then.
+        Whether there was nothing. None if that could not be done: not every system and file system
+        (NFS) can; or there is no such file any more.
     """
-    if _renameat2 is None:
-        return False
-    return _renameat2(directory, old, directory, new, _NOREPLACE) == 0
+    return None if _rename is None else _rename(directory, old, new)

@@ -124,7 +124,9 @@ def replace(
         directory, value, now_ns, after, durable=durable, versioned=expected is not ...
     )
     try:
-        if expected is not None or not rename_exclusive(directory, temporary, name):
+        if expected is None:
+            _create(directory, temporary, name)
+        else:
             _replace(directory, temporary, name, expected)
     except BaseException:
         discard(directory, temporary)
@@ -134,7 +136,28 @@ def replace(
     return version
 
 
-def _replace(directory: int, temporary: bytes, name: bytes, expected: Expected) -> None:
+def _create(directory: int, temporary: bytes, name: bytes) -> None:
+    """
+    Rename a file, if there is no value of the new name.
+
+    It takes no lock where there is nothing at all. So what lies there must not be replaced on the
+    word of an earlier look, but if it is no value: whoever could remove that waits for the lock.
+    """
+    while not (made := rename_exclusive(directory, temporary, name)):
+        locked = lock(directory)
+        try:
+            _need(locked)
+            status = _status(directory, name)
+            if status is not None and is_value(status):
+                raise VersionMismatchError
+            if status is not None or made is None:  # where it cannot be done, all take the lock
+                os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+                return
+        finally:
+            unlock(directory)
+
+
+def _replace(directory: int, temporary: bytes, name: bytes, expected: str | EllipsisType) -> None:
     """Rename a file, under the lock, if the one of the new name has the version expected."""
     locked = lock(directory)
     try:
@@ -271,14 +294,20 @@ def _need(locked: bool) -> None:
 
 def _check(directory: int, name: bytes, expected: Expected) -> int:
     """The time stamp of a file that has the version expected; 0 if that is absence."""
-    try:
-        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        found = version_of(status) if is_value(status) else None
-    except FileNotFoundError:
-        found = None
-    if found != expected:
+    status = _status(directory, name)
+    if status is not None and not is_value(status):
+        status = None
+    if (status and version_of(status)) != expected:
         raise VersionMismatchError
-    return status.st_mtime_ns if found else 0
+    return status.st_mtime_ns if status else 0
+
+
+def _status(directory: int, name: bytes) -> os.stat_result | None:
+    """What lies there; None if nothing does."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def next_stamp(now: int, after: int) -> int:

@@ -56,7 +56,9 @@ def real_path(path: str) -> tuple[str, bool]:
     The kernel resolves what it opens: 5 us, where `os.path.realpath` looks at each part in 10; and
     3 us where it needs to say no more than that there is no link.
     """
-    if _openat2 and path[:1] == "/" != path[1:2] and os.path.normpath(path) == path:
+    # The kernel would take a NUL for the end of the path.
+    plain = path[:1] == "/" != path[1:2] and "\0" not in path and os.path.normpath(path) == path
+    if _openat2 and plain:
         with suppress(OSError):
             os.close(_openat2(os.fsencode(path), _PEEK_DIRECTORY))
             return path, True

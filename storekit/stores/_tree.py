@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 
 from storekit.errors import InvalidKeyError
 from storekit.keys import MAX_KEY, RESERVED, check_key
-from storekit.stores._files import lock, unlock
+from storekit.stores._files import lock, temporary_name, unlock
 from storekit.stores._nolinks import O_NOFOLLOW, PEEK, READ, READ_DIRECTORY, open_nolinks
 
 __all__ = ["Tree", "to_bytes"]
@@ -253,7 +253,10 @@ def _remove_files(directory: int, prefix: str, values: bool) -> tuple[list[str],
         for entry in entries:
             name = _text(entry.name)
             if entry.is_dir(follow_symlinks=False):
-                directories.append(prefix + name)
+                if name.startswith(RESERVED):
+                    name = _claim(directory, name)
+                if name:
+                    directories.append(prefix + name)
             elif values or name.startswith(RESERVED):
                 is_key = entry.is_file(follow_symlinks=False) and _can_be_key(prefix + name)
                 with suppress(FileNotFoundError):
@@ -262,6 +265,21 @@ def _remove_files(directory: int, prefix: str, values: bool) -> tuple[list[str],
     finally:
         unlock(directory)
     return directories, removed
+
+
+def _claim(directory: int, name: str) -> str:
+    """
+    Give a temporary directory in an open one another name; none if it is gone.
+
+    Its writer may be alive, and about to give it its own name, with all there is in it: one of the
+    two comes too late, and knows.
+    """
+    claimed = temporary_name()
+    try:
+        os.rename(to_bytes(name), claimed, src_dir_fd=directory, dst_dir_fd=directory)
+    except FileNotFoundError:
+        return ""
+    return claimed.decode()
 
 
 def _sync(path: bytes) -> None:

@@ -151,10 +151,10 @@ class LocalStore(ConditionalStore, ListableStore):
 
     def _say_state(self, key: str, status: os.stat_result) -> None:
         written, changed = status.st_mtime_ns, status.st_ctime_ns
-        # Stamps that we gave are no multiples of 100 ns, and none comes twice. Those of the kernel
-        # move in steps, of some file systems in steps of two seconds.
-        lasting = written % 100 != 0 or self.clock.now_ns() - max(written, changed) > _STEP
         state = status.st_ino, written, changed, status.st_size
+        # Others may write in place, and the kernel sets times when they begin, in steps of up to
+        # two seconds.
+        lasting = self.clock.now_ns() - max(written, changed) > _STEP
         say_state((self.identity, key), state, lasting=lasting)
 
     def _getsize(self, key: str) -> int:

@@ -20,7 +20,7 @@ class ChangedError(Exception):
 
 class States:
     """
-    The state in which a value was read.
+    The states in which a value was read, in one place or several: of copies, of what is cached.
 
     Args:
         known: What was read before, and must not have changed.
@@ -33,9 +33,9 @@ class States:
         self.heard = False  # whether any store has said a state since
         self.lasting = True  # whether all of them said that it lasts
 
-    def __bool__(self) -> bool:
-        """Whether any is known."""
-        return bool(self._known)
+    def __len__(self) -> int:
+        """In how many places."""
+        return len(self._known)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -56,9 +56,9 @@ class States:
         Learn the state of the value at a place; the arguments are those of `say_state`.
 
         Raises:
-            ChangedError: If it is another than before, or of another place (a copy of the value).
+            ChangedError: If it is another than before.
         """
-        if self._known.setdefault(place, state) != state or len(self._known) > 1:
+        if self._known.setdefault(place, state) != state:
             raise ChangedError
         self.heard, self.lasting = True, self.lasting and lasting
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from email.utils import formatdate
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from array_layouts import HookedStore, PlainStore
 from servers.raw_server import running
 
 from storekit import (
+    CacheStore,
     HTTPStore,
     LocalStore,
     MemoryStore,
@@ -22,6 +25,7 @@ from storekit import (
     ZarrArray,
     open_zarr,
 )
+from storekit.clock import RealClock
 from storekit.codecs.bound import FirstRead
 from storekit.errors import ConnectionLostError
 from storekit.nodes import chunkio, kept
@@ -48,6 +52,21 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 def always_by_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts are read by ranges, however few bytes that saves."""
     monkeypatch.setattr(chunkio, "_MIN_SAVED", dict.fromkeys(Latency, 1))
+
+
+_passed = 0  # never less than before: no stamp of a process is earlier than another that it gave
+
+
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Lets three seconds pass: files were not written a moment ago."""
+
+    def wait() -> None:
+        global _passed
+        _passed += 3 * 10**9
+
+    monkeypatch.setattr(RealClock, "now_ns", lambda _: time.time_ns() + _passed)
+    return wait
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -83,11 +102,12 @@ def window(array: ZarrArray, start: int) -> AnyArray:
 
 @pytest.mark.parametrize("kind", STORES)
 def test_the_second_window_takes_one_call(
-    tmp_path: Path, kind: str, layout: dict[str, Any]
+    tmp_path: Path, kind: str, layout: dict[str, Any], wait: Callable[[], None]
 ) -> None:
     """After a first window, another of the same value, anywhere in it, is one call of the store."""
     store = STORES[kind](tmp_path)
     create(store, layout)
+    wait()
     array, calls = watched(store)
     for start, took in ((100, 2), (100, 1), (3000, 1)):
         calls.clear()
@@ -107,13 +127,16 @@ def test_where_nobody_says_the_state_the_index_is_read_each_time(layout: dict[st
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_what_was_written_since_is_read(tmp_path: Path, kind: str, layout: dict[str, Any]) -> None:
+def test_what_was_written_since_is_read(
+    tmp_path: Path, kind: str, layout: dict[str, Any], wait: Callable[[], None]
+) -> None:
     """Whoever writes, through the same array or another, the next window is of what was written."""
     store = STORES[kind](tmp_path)
     writer, rng = create(store, layout), np.random.default_rng(0)
     array, _ = watched(store)
     for turn in range(6):
         start = 700 * turn % COUNT
+        wait()
         window(array, start)
         values = rng.integers(-(1 << 30), 1 << 30, 10 + turn)
         (writer if turn % 2 else array)[start : start + len(values)] = values
@@ -122,12 +145,15 @@ def test_what_was_written_since_is_read(tmp_path: Path, kind: str, layout: dict[
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_what_was_empty_is_looked_at_again(tmp_path: Path, kind: str) -> None:
+def test_what_was_empty_is_looked_at_again(
+    tmp_path: Path, kind: str, wait: Callable[[], None]
+) -> None:
     """A window without anything stored, by an index that was kept, is fill values only if it still
     has nothing; and all of it once the shard is gone."""
     store = STORES[kind](tmp_path)
     writer = ZarrArray.create(store, "a", shape=COUNT, dtype="i4", **LAYOUTS["shards"])
     writer[:100] = 1
+    wait()
     array, calls = watched(store)
     window(array, 0)
     for _ in range(2):
@@ -150,7 +176,9 @@ def replace_in_place(path: Path, value: bytes, moment: float) -> None:
     os.utime(path, ns=(int(moment) * 10**9,) * 2)
 
 
-def test_what_others_write_within_one_tick_is_read(tmp_path: Path) -> None:
+def test_what_others_write_within_one_tick_is_read(
+    tmp_path: Path, wait: Callable[[], None]
+) -> None:
     """
     A file that another program wrote a moment ago may change and keep its time stamps: nothing of
     it is kept until that cannot happen any more.
@@ -160,19 +188,17 @@ def test_what_others_write_within_one_tick_is_read(tmp_path: Path) -> None:
     first = path.read_bytes()
     writer[:64] = 0  # the first chunk is empty now, and all others move
     second = path.read_bytes()
-    replace_in_place(path, first, now := os.stat(path).st_mtime)
+    replace_in_place(path, first, now := store.clock.now_ns() / 1e9)
     array, calls = watched(store)
     for _ in range(2):
         calls.clear()
         assert (window(array, 100) == NOISE[100:110]).all()
         assert len(calls) == 2
-    later = store.clock.now_ns() + 3 * 10**9
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(store.clock), "now_ns", lambda _: later)
-        window(array, 100)
-        calls.clear()
-        assert (window(array, 100) == NOISE[100:110]).all()
-        assert len(calls) == 1
+    wait()
+    window(array, 100)
+    calls.clear()
+    assert (window(array, 100) == NOISE[100:110]).all()
+    assert len(calls) == 1
     replace_in_place(path, second, now)
     assert (array[60:110] == [0] * 4 + NOISE[64:110].tolist()).all()
 
@@ -195,9 +221,52 @@ def test_copies_of_a_value_are_never_mixed(tmp_path: Path) -> None:
         lost = not lost
 
 
+def test_copies_that_answer_in_turns_are_read_in_part() -> None:
+    """Of copies that are the same, either may answer any call, and no more is read than needed."""
+    memory, turns, asked = MemoryStore(), cycle([True, False]), []
+    create(memory, LAYOUTS["shards"])
+
+    def hook(call: Call) -> None:
+        asked.extend(call.ranges)
+        if call.op == "get_partial_values" and next(turns):
+            raise ConnectionLostError("lost")
+
+    copy = MemoryStore()
+    for key in memory.list():
+        copy.set(key, memory.get(key))
+    array = open_zarr(MirrorStore(HookedStore(memory, hook), copy), "a")
+    for start in (100, 3000, 200):
+        assert (window(array, start) == NOISE[start : start + 10]).all()
+    assert asked
+    assert (0, None) not in asked
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_cache_that_has_it_asks_nobody(
+    tmp_path: Path, kind: str, layout: dict[str, Any], wait: Callable[[], None]
+) -> None:
+    """Through a cache, a window that was read before takes no call, and another one at most."""
+    store, calls = STORES[kind](tmp_path), []
+    create(store, layout)
+    wait()
+    array = open_zarr(CacheStore(HookedStore(store, calls.append)), "a")
+    for start, took in ((100, 2), (100, 0), (100, 0), (3000, 1), (100, 0), (3000, 0)):
+        calls.clear()
+        assert (window(array, start) == NOISE[start : start + 10]).all()
+        assert len(calls) <= took
+
+
 @pytest.mark.parametrize(
     ("etag", "age", "took"),
-    [('"x"', 10, 1), ('"x"', 0, 2), ('"x"', 1, 2), ('W/"x"', 10, 2), ('"x"', None, 1), ("", 10, 3)],
+    [
+        ('"x"', 10, 1),
+        ('"x"', None, 1),
+        ('"x"', 0, 2),
+        ('"x"', 1, 2),
+        ('W/"x"', 10, 2),
+        ('"3b9ac9f6-4000"', 10, 2),
+        ("", 10, 3),
+    ],
 )
 def test_an_etag_that_may_come_again_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch, etag: str, age: int | None, took: int

@@ -155,6 +155,57 @@ def test_an_interrupted_rename_removes_nothing_that_is_in_place(
     assert bool(store.list()) is not before
 
 
+def test_what_others_remove_while_it_is_made_is_stored(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others who erase all while values wait, and more of them come, make none vanish."""
+    store = LocalStore(root)
+
+    def disturbed() -> Iterator[tuple[str, bytes]]:
+        yield from values(3)
+        with monkeypatch.context() as busy:
+            busy.setattr(os, "rmdir", fail_with(errno.ENOTEMPTY))  # as when another file has come
+            LocalStore(root).erase_prefix("")
+        yield from list(values(6))[3:]
+
+    store.set_values(disturbed())
+    assert store.list() == [f"a/{number}" for number in range(6)]
+    store.erase_prefix("")
+    assert files(root) == []
+
+
+def test_a_key_above_a_directory_that_is_made_is_a_conflict(root: Path, there: bool) -> None:
+    """Of a key and keys below it one is refused, whichever comes first; and nothing is lost."""
+    store = LocalStore(root)
+    if there:
+        (root / "a").rmdir()
+
+    def disturbed() -> Iterator[tuple[str, bytes]]:
+        yield from values(3, "a/b/")
+        LocalStore(root).set("a", b"mine")
+        yield from values(3, "a/b/")
+
+    with pytest.raises(KeyConflictError):
+        store.set_values(disturbed())
+    assert files(root) == ["a"]
+
+
+def test_a_directory_that_cannot_be_opened_is_not_left(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When files run out just after the directory was made, it is removed; all else goes on."""
+    original = os.open
+
+    def opened(path: Any, flags: int, *args: Any, **more: Any) -> int:
+        if isinstance(path, bytes) and b".storekit-" in path and flags & os.O_DIRECTORY:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return original(path, flags, *args, **more)
+
+    monkeypatch.setattr(os, "open", opened)
+    LocalStore(root).set_values(values(3))
+    assert files(root) == ["a", "a/0", "a/1", "a/2"]
+
+
 @pytest.mark.parametrize("how", ["erase_prefix", "set"])
 def test_a_directory_that_a_dead_writer_left_is_no_value(root: Path, how: str) -> None:
     """What lay in a temporary directory is not listed, in nobody's way, and goes with a prefix."""

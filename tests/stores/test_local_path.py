@@ -51,3 +51,9 @@ def test_a_directory_that_may_not_be_read_has_a_path(tmp_path: Path) -> None:
         assert LocalStore(tmp_path / "closed").path == os.path.realpath(tmp_path / "closed")
     finally:
         (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_path_does_not_end_at_a_nul(tmp_path: Path) -> None:
+    """What the kernel would take for a shorter path is refused."""
+    with pytest.raises(ValueError, match="null"):
+        LocalStore(f"{tmp_path}\0/below")

@@ -89,11 +89,42 @@ def test_a_new_key_needs_no_lock(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert files(root) == ["a", "a/b", "a/c", "a/d"]
 
 
+def test_of_two_that_make_a_key_one_fails(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Also if what was there is erased just when the first has found it, and the second makes it just
+    when the first has looked again.
+    """
+    store, other = LocalStore(root), LocalStore(root)
+    store.set("x/k", b"old")
+    store.set("x/o", b"")
+    rename, look = _files.rename_exclusive, _files._status
+
+    def renamed(*args: Any) -> bool | None:
+        done = rename(*args)
+        if not done:
+            monkeypatch.setattr(_files, "rename_exclusive", rename)
+            other.erase("x/k")
+        return done
+
+    def looked(*args: Any) -> Any:
+        status = look(*args)
+        monkeypatch.setattr(_files, "_status", look)
+        other.compare_and_set("x/k", b"other", None)
+        return status
+
+    monkeypatch.setattr(_files, "rename_exclusive", renamed)
+    monkeypatch.setattr(_files, "_status", looked)
+    with pytest.raises(ConflictError):
+        store.compare_and_set("x/k", b"mine", None)
+    assert store.get("x/k") == b"other"
+    assert files(root) == ["x", "x/k", "x/o"]
+
+
 def test_where_renaming_always_replaces_the_lock_decides(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Systems without the call that refuses to replace make new keys under the lock."""
-    monkeypatch.setattr(_exclusive, "_renameat2", None)
+    monkeypatch.setattr(_exclusive, "_rename", None)
     store = LocalStore(root)
     store.compare_and_set("a", b"1", None)
     with pytest.raises(ConflictError):
