@@ -60,7 +60,8 @@ class LocalStore(ConditionalStore, ListableStore):
     """
     A store in a directory of a local file system: each key a file, each ``/`` a directory.
 
-    A value is written to a temporary file and put in place by renaming. Only a part of one aligned
+    A value is written to a temporary file and put in place by renaming; several small ones, whose
+    directory is missing, in a temporary directory, and all at once. Only a part of one aligned
     word of 8 bytes, given to `set_partial_values`, is written in place, where that cannot be seen
     half done; whoever reads the whole value meanwhile finds each word old or new.
 
