@@ -41,7 +41,8 @@ class Bound:
         first: What an earlier reader has read first. It is taken for granted until the next call of
             the store says that it is still so.
 
-        together: Whether the first ranges are read again with the rest, whatever the store says.
+        together: Whether the first ranges are read again with the rest, so that what the store says
+            need hold for that call alone: of copies any may answer it.
 
     Threads: not safe.
     """
@@ -67,7 +68,7 @@ class Bound:
             self._values = self._first()
             return self._values
         self._further = True
-        again = [] if self._states else self._ranges
+        again = [] if self._states and not self._together else self._ranges
         values = self._listen([*again, *ranges])
         if again and values[: len(again)] != self._values:
             raise ChangedError
@@ -82,7 +83,7 @@ class Bound:
 
     def _listen(self, ranges: Sequence[ByteRange]) -> list[Value]:
         if self._together:
-            return self._fetch(ranges)
+            self._states = States()
         with self._states.listening():
             values = self._fetch(ranges)
         unheard = self._given is not None and not self._states.heard

@@ -175,8 +175,11 @@ class _New:
             if not (self._settled or self._is_in_place()):
                 for name in self._files:
                     discard(self._folder, name)
-                with suppress(OSError):  # others have removed it, or will
-                    os.rmdir(self._temporary, dir_fd=self._above)
+                with suppress(OSError):
+                    try:
+                        os.rmdir(self._temporary, dir_fd=self._above)
+                    except FileNotFoundError:  # others remove it, by another name
+                        os.rmdir(os.readlink(f"/proc/self/fd/{self._folder}"))
         finally:
             os.close(self._folder)
             os.close(self._above)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from storekit.clock import Event
+from storekit.stores.states import Said
 from storekit.typing import ByteRange
 
 __all__ = ["CacheStats", "Entry", "Flight", "Plan", "Question", "Slot"]
@@ -41,6 +42,8 @@ class Entry:
 
         weight: What it takes of the budget.
 
+        said: In which state the value was, if the inner store said so.
+
         ready: Whether the cache store has it.
     """
 
@@ -48,6 +51,7 @@ class Entry:
     name: str | None
     size: int
     weight: int
+    said: Said | None = None
     ready: bool = False
 
 
@@ -58,11 +62,14 @@ class Flight:
 
     Attributes:
         current: Whether the answer may be kept and shared: no change has begun since it was asked.
+
+        said: In which state the value was, if the inner store said so.
     """
 
     current: bool = True
     landed: bool = False
     answer: Any = None
+    said: Said | None = None
     error: BaseException | None = None
     event: Event | None = None
 

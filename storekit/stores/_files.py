@@ -150,6 +150,8 @@ def _create(directory: int, temporary: bytes, name: bytes) -> None:
             status = _status(directory, name)
             if status is not None and is_value(status):
                 raise VersionMismatchError
+            if status is not None and stat.S_ISDIR(status.st_mode):  # may vanish at any time
+                raise IsADirectoryError(errno.EISDIR, "a directory")
             if status is not None or made is None:  # where it cannot be done, all take the lock
                 os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
                 return

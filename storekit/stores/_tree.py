@@ -22,6 +22,7 @@ from storekit.stores._nolinks import O_NOFOLLOW, PEEK, READ, READ_DIRECTORY, ope
 
 __all__ = ["Tree", "to_bytes"]
 
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 _IS_UTF8 = sys.getfilesystemencoding() == "utf-8"
 
 
@@ -259,9 +260,13 @@ def _remove_files(directory: int, prefix: str, values: bool) -> tuple[list[str],
                     directories.append(prefix + name)
             elif values or name.startswith(RESERVED):
                 is_key = entry.is_file(follow_symlinks=False) and _can_be_key(prefix + name)
-                with suppress(FileNotFoundError):
+                try:
                     os.unlink(to_bytes(name), dir_fd=directory)
                     removed += is_key
+                except FileNotFoundError:
+                    pass
+                except IsADirectoryError:  # since it was listed
+                    directories.append(prefix + name)
     finally:
         unlock(directory)
     return directories, removed
@@ -274,12 +279,17 @@ def _claim(directory: int, name: str) -> str:
     Its writer may be alive, and about to give it its own name, with all there is in it: one of the
     two comes too late, and knows.
     """
-    claimed = temporary_name()
-    try:
-        os.rename(to_bytes(name), claimed, src_dir_fd=directory, dst_dir_fd=directory)
-    except FileNotFoundError:
-        return ""
-    return claimed.decode()
+    while True:
+        claimed = temporary_name()
+        try:
+            os.rename(to_bytes(name), claimed, src_dir_fd=directory, dst_dir_fd=directory)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            if error.errno not in _TAKEN:  # by a dead process that had our number
+                raise
+        else:
+            return claimed.decode()
 
 
 def _sync(path: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from storekit.stores._changes import is_change, may_still_arrive
 from storekit.stores._checks import check_flag, check_limit
 from storekit.stores.base import ReadableStore, Store, WritableStore
 from storekit.stores.memory import MemoryStore
+from storekit.stores.states import Heard, Said, say_state
 from storekit.stores.wrapper import Call, WrapperStore
 from storekit.typing import ByteRange, Value
 
@@ -154,6 +155,7 @@ class CacheStore(WrapperStore):
         """The answers to questions, of which `ask` gets those that must be asked."""
         answers: dict[Question, Any] = {}
         waited: set[Question] = set()
+        said: set[Said | None] = set()
         hits, total = 0, len(set(questions))
         try:
             while len(answers) < total:
@@ -162,26 +164,32 @@ class CacheStore(WrapperStore):
                 if plan.held:
                     found = self._recall(plan.held)
                     hits += len(found)
+                    said.update(plan.held[each].said for each in found)
                     answers |= {each: _answer(self, each, value) for each, value in found.items()}
                 # First what others may be waiting for: so no two wait for each other.
                 if plan.mine:
                     answers |= self._lead(plan.mine, ask)
+                    said.update(flight.said for flight in plan.mine.values())
                 for question, flight in plan.joined.items():
                     flight.wait()
                     if flight.error is None:
                         answers[question] = flight.answer
+                        said.add(flight.said)
                     elif _is_shared(flight.error, question in waited):
                         raise flight.error
                     waited.add(question)
         finally:
             self._index.count(hits, total - hits)
+        _say(said)
         return answers
 
     def _lead(self, flights: dict[Question, Flight], ask: _Ask) -> dict[Question, Any]:
         """Ask the inner store, tell those who wait, and keep the answers."""
         try:
+            heard = Heard()
             try:
-                answers = dict(zip(flights, ask(list(flights)), strict=True))
+                with heard.listening():
+                    answers = dict(zip(flights, ask(list(flights)), strict=True))
             except BaseException as error:
                 for question, flight in flights.items():
                     self._index.land(flight, None, error)
@@ -189,6 +197,7 @@ class CacheStore(WrapperStore):
                         self._keep(question, flight, None)
                 raise
             for question, flight in flights.items():
+                flight.said = heard.said
                 self._index.land(flight, answers[question])
             for question, flight in flights.items():
                 self._keep(question, flight, answers[question])
@@ -221,8 +230,11 @@ class CacheStore(WrapperStore):
         return found
 
     def _load(self, ranges: Sequence[Any]) -> Sequence[Value | None]:
+        if not ranges:
+            return ()
         try:
-            values: Sequence[Value | None] = self.cache.get_partial_values(ranges) if ranges else ()
+            with Heard().listening():  # the state of an entry is not that of the value
+                values: Sequence[Value | None] = self.cache.get_partial_values(ranges)
         except StoreError:
             return [None] * len(ranges)
         return values
@@ -235,7 +247,7 @@ class CacheStore(WrapperStore):
         slot = (question.key, None) if absent else question.slot
         size = 0 if absent else len(answer)
         name = None if absent else f"{self._prefix}{uuid4().hex}"
-        entry = Entry(slot, name, size, size or len(question.key.encode()))
+        entry = Entry(slot, name, size, size or len(question.key.encode()), flight.said)
         if entry.weight > self.max_bytes or (self.policy and not self.policy(*slot)):
             return
         gone = self._index.add(entry, flight)
@@ -273,6 +285,14 @@ class CacheStore(WrapperStore):
         if self.negative:
             config["negative"] = True
         return config
+
+
+def _say(said: Collection[Said | None]) -> None:
+    """Say in which states all of several answers were; nothing if that is not known of one."""
+    known = [each for each in said if each is not None]
+    if len(known) == len(said):
+        for place, state, lasting in known:
+            say_state(place, state, lasting=lasting)
 
 
 def _answer(store: Store, question: Question, known: Any) -> Any:

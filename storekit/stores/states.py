@@ -10,8 +10,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
-__all__ = ["ChangedError", "States", "say_state"]
+__all__ = ["ChangedError", "Heard", "Said", "States", "say_state"]
+
+
+class Said(NamedTuple):
+    """What a store says; see `say_state`."""
+
+    place: Hashable
+    state: Hashable
+    lasting: bool
 
 
 class ChangedError(Exception):
@@ -61,6 +70,23 @@ class States:
         if self._known.setdefault(place, state) != state:
             raise ChangedError
         self.heard, self.lasting = True, self.lasting and lasting
+
+
+class Heard(States):
+    """What is said while others shall not listen; who has heard it may say it again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[Said] = set()
+
+    def hear(self, place: Hashable, state: Hashable, lasting: bool) -> None:
+        """Learn the state of the value at a place, whatever it is."""
+        self._said.add(Said(place, state, lasting))
+
+    @property
+    def said(self) -> Said | None:
+        """What was said, if it was about one state of one value."""
+        return next(iter(self._said)) if len(self._said) == 1 else None
 
 
 # Of the context, not of the thread: `TimeoutStore` hands it on to a thread of its own.

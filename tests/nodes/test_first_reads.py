@@ -256,6 +256,37 @@ def test_a_cache_that_has_it_asks_nobody(
         assert len(calls) <= took
 
 
+@pytest.mark.parametrize("room", [1 << 20, 1500], ids=["for all", "for the index"])
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_a_cache_never_mixes_what_was_replaced(tmp_path: Path, kind: str, room: int) -> None:
+    """
+    A window is right if the shard is replaced while its index is in the cache and its chunk on the
+    way; also if another puts a newer index there in between.
+    """
+    store = STORES[kind](tmp_path)
+    writer = create(store, LAYOUTS["shards"])
+    full = bytes(store.get("a/c/0"))
+    writer[:64] = 0  # the first chunk empty: others move
+    states, acts = [full, bytes(store.get("a/c/0"))], []
+
+    def hook(call: Call) -> None:
+        if call.op == "get_partial_values" and acts:
+            acts.pop()()
+
+    cache = CacheStore(HookedStore(store, hook), max_bytes=room)
+    array = open_zarr(cache, "a")
+    for turn in range(4):
+        window(array, 200)
+
+        def replace(turn: int = turn, again: bool = False) -> None:
+            cache.set("a/c/0", states[turn % 2])
+            if again:
+                window(open_zarr(cache, "a"), 200)
+
+        acts[:] = [replace, lambda turn=turn, act=replace: act(turn + 1, again=True)][turn // 2 :]
+        assert (window(array, 3000) == NOISE[3000:3010]).all()
+
+
 @pytest.mark.parametrize(
     ("etag", "age", "took"),
     [

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from store_samples import fail_with, files
 
 from storekit.errors import KeyConflictError, StoreError
-from storekit.stores import LocalStore, _batch
+from storekit.stores import LocalStore, _batch, _files, _tree
 
 MANY = _batch._COUNT + 6
 
@@ -172,6 +173,64 @@ def test_what_others_remove_while_it_is_made_is_stored(
     assert store.list() == [f"a/{number}" for number in range(6)]
     store.erase_prefix("")
     assert files(root) == []
+
+
+def test_what_comes_between_the_removing_of_files_and_directory_leaves_no_trace(
+    root: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """A value that is written just before its hidden directory is removed leaves none behind."""
+    if there:
+        (root / "a").rmdir()
+    store, rmdir = LocalStore(root), os.rmdir
+    store.set("x", b"")
+    batch = _batch.Batch(store._tree, store.clock.now_ns, store._set)
+    batch.add("a/0", b"0")
+
+    def late(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.setattr(os, "rmdir", rmdir)
+        batch.add("a/1", b"1")
+        rmdir(*args, **kwargs)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    LocalStore(root).erase_prefix("")
+    batch.flush()
+    assert files(root) == ["a", "a/0", "a/1"]
+
+
+def test_leftovers_of_a_process_with_our_number_hinder_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hidden files and directories with the very names that come next are removed with the rest."""
+    store = LocalStore(root)
+    store.set_values(values(3))
+    monkeypatch.setattr(_files, "_temporaries", count(1))
+    for number in range(1, 6):
+        name = root / "a" / f".storekit-{os.getpid():x}-{number:x}"
+        if number % 2:
+            name.write_bytes(b"")
+        else:
+            name.mkdir()
+            (name / "0").write_bytes(b"")
+    assert store.erase_prefix("") == 3
+    assert files(root) == []
+
+
+def test_a_key_that_becomes_a_prefix_while_all_is_erased(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Erasing goes on where a file has become a directory since it was listed."""
+    store, lock = LocalStore(root), _tree.lock
+    store.set_values([*values(3), ("a/c/d", b"")])
+
+    def late(directory: int) -> bool:
+        monkeypatch.setattr(_tree, "lock", lock)
+        LocalStore(root).erase("a/0")
+        LocalStore(root).set("a/0/b", b"")
+        return lock(directory)
+
+    monkeypatch.setattr(_tree, "lock", late)
+    store.erase_prefix("")
+    assert store.list() == []
 
 
 def test_a_key_above_a_directory_that_is_made_is_a_conflict(root: Path, there: bool) -> None:

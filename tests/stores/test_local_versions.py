@@ -120,6 +120,28 @@ def test_of_two_that_make_a_key_one_fails(root: Path, monkeypatch: pytest.Monkey
     assert files(root) == ["x", "x/k", "x/o"]
 
 
+def test_a_directory_is_never_taken_for_what_comes_after_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who finds an empty directory in the place of a key replaces no value that follows it."""
+    store, other = LocalStore(root), LocalStore(root)
+    store.set("a/b", b"")
+    (root / "a" / "b").unlink()
+    look = _files._status
+
+    def looked(*args: Any) -> Any:
+        status = look(*args)
+        monkeypatch.setattr(_files, "_status", look)
+        (root / "a").rmdir()
+        other.compare_and_set("a", b"other", None)
+        return status
+
+    monkeypatch.setattr(_files, "_status", looked)
+    with pytest.raises(ConflictError):
+        store.compare_and_set("a", b"mine", None)
+    assert store.get("a") == b"other"
+
+
 def test_where_renaming_always_replaces_the_lock_decides(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
