@@ -310,15 +310,15 @@ class LocalStore(ConditionalStore, ListableStore):
 
     # --- listing ----------------------------------------------------------------------------------
 
-    def _list_prefix(self, prefix: str) -> Sequence[str]:
+    def _list_prefix(self, prefix: str) -> Iterable[str]:
         try:
-            return list(self._tree.walk(prefix[:-1]))
+            return set(self._tree.walk(prefix[:-1]))  # tmpfs names some twice while others write
         except OSError as error:
             self._fail(error, "list_prefix", prefix)
 
-    def _list_dir(self, prefix: str) -> Sequence[str]:
+    def _list_dir(self, prefix: str) -> Iterable[str]:
         try:
-            return self._tree.children(prefix[:-1])
+            return set(self._tree.children(prefix[:-1]))
         except OSError as error:
             self._fail(error, "list_dir", prefix)
 
