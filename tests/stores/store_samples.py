@@ -19,6 +19,26 @@ from storekit.stores.base import (
 )
 from storekit.typing import Value
 
+CAPABILITIES = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
+
+_ABOUT = {
+    "clock",
+    "close",
+    "concurrency",
+    "durable",
+    "identity",
+    "latency",
+    "page_size",
+    "request_cost",
+}
+"""What is no operation on the data, but about the store."""
+
+
+def operations() -> set[str]:
+    """The public methods of the contract."""
+    public = {name for kind in CAPABILITIES for name in dir(kind) if not name.startswith("_")}
+    return public - _ABOUT
+
 
 class FakeClock(RealClock):
     """A clock that notes how long it was asked to sleep, and does not."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from store_samples import DictStore, ListableDict, PlainDict, WriteOnly, count_up
+from store_samples import DictStore, ListableDict, PlainDict, WriteOnly, count_up, operations
 
 from storekit.errors import (
     ConflictError,
@@ -109,19 +109,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 def test_every_method_is_looked_at() -> None:
     """The two lists have all public methods, but the one that asks the primary alone."""
-    about = {
-        "clock",
-        "close",
-        "concurrency",
-        "durable",
-        "identity",
-        "latency",
-        "page_size",
-        "request_cost",
-    }
-    kinds = (ReadableStore, WritableStore, ListableStore, ConditionalStore)
-    public = {name for kind in kinds for name in dir(kind) if not name.startswith("_")} - about
-    assert public == READS.keys() | CHANGES.keys() | {"get_versioned"}
+    assert operations() == READS.keys() | CHANGES.keys() | {"get_versioned"}
 
 
 @pytest.fixture
