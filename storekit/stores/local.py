@@ -75,7 +75,7 @@ class LocalStore(ConditionalStore, ListableStore):
     Compare-and-set, `set` and `erase` exclude each other among all threads and processes by a lock
     on the directory (`flock`). It needs a file system that has such locks and keeps times in
     nanoseconds, as the usual local ones do. Where there are no locks compare-and-set raises
-    `UnsupportedError`, all else works.
+    `UnsupportedError`, unless it makes a new key, which may need none; all else works.
 
     Args:
         path: The root. It is made by the first write. Links in this path itself are followed, once
