@@ -7,19 +7,35 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from storekit.stopping import Stop
 
-__all__ = ["Task"]
+__all__ = ["Task", "new_executor"]
 
 T = TypeVar("T")
 
 _alive: set[Task[Any]] = set()
 """Those that an executor has."""
+
+_executors: WeakSet[Executor] = WeakSet()
+"""Those that are told when the program ends."""
+
+
+def new_executor(workers: int) -> ThreadPoolExecutor:
+    """
+    An executor whose threads all end with the program.
+
+    One that Python makes does not know of a thread whose start was interrupted (Ctrl-C); where that
+    was its first, the thread waits for ever, and the program for it.
+    """
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="storekit")
+    _executors.add(executor)
+    return executor
 
 
 class Task(Future[T]):
@@ -49,11 +65,11 @@ class Task(Future[T]):
         box = [self]
         _alive.add(self)
         try:
-            performed = executor.submit(_perform, box, work)
-        except BaseException:  # no more threads to be had; Ctrl-C
+            executor.submit(_perform, box, work).add_done_callback(partial(_performed, box))
+        except BaseException:  # no more threads to be had; Ctrl-C: the executor may have the call
+            self.cancel()
             _alive.discard(self)
             raise
-        performed.add_done_callback(partial(_performed, box))
 
     def cancel(self) -> bool:
         """
@@ -140,7 +156,7 @@ def _performed(box: list[Task[Any]], performed: Future[None]) -> None:
 
 
 def _at_exit() -> None:
-    """When Ctrl-C has ended the program, nobody waits for the tasks any more."""
+    """Let the threads end; when Ctrl-C has ended the program, nobody waits for tasks any more."""
     last = getattr(sys, "last_type", None)
     if last is KeyboardInterrupt and not hasattr(sys, "ps1"):  # there it ended but one statement
         tasks = tuple(_alive)
@@ -148,9 +164,17 @@ def _at_exit() -> None:
             task._stop.forbid()
         for task in tasks:
             task.cancel()
+    for executor in tuple(_executors):
+        executor.shutdown(wait=False)
+
+
+def _forget() -> None:
+    """In a forked child the parent's threads do not exist, and nobody releases their locks."""
+    _alive.clear()
+    _executors.clear()
 
 
 with suppress(AttributeError, RuntimeError):  # another Python; one that is about to end
     threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
-if hasattr(os, "register_at_fork"):  # in a forked child the parent's threads do not exist
-    os.register_at_fork(after_in_child=_alive.clear)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -140,6 +142,72 @@ def test_a_cancelled_task_ends_its_plans(clock: VirtualClock, workers: int, part
 
 
 # --- futures --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_begun", [True, False], ids=["begun", "queued"])
+def test_an_interrupt_of_the_submission_cancels(has_begun: bool) -> None:
+    """Ctrl-C when the executor has the task already, which nobody then will have the future of."""
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    outcomes: list[object] = []
+
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *args: Any) -> Any:
+            super().submit(*args)
+            assert not has_begun or begun.wait(60)
+            raise KeyboardInterrupt
+
+    class Clock(RealClock):
+        def executor(self, workers: int) -> Any:
+            executor = Interrupted(workers)
+            if not has_begun:
+                ThreadPoolExecutor.submit(executor, go_on.wait, 60)
+            ThreadPoolExecutor.submit(executor, int)
+            return executor
+
+    def work() -> None:
+        begun.set()
+        try:
+            pause(REAL_CLOCK, 60)
+        except CancelledError as error:
+            outcomes.append(error)
+        finally:
+            ended.set()
+
+    clock = Clock()
+    with pytest.raises(KeyboardInterrupt):
+        submit(clock, 1, work)
+    go_on.set()
+    (executor,) = clock.executors.values()
+    executor.shutdown()
+    assert ended.is_set() == has_begun == bool(outcomes)
+
+
+ENDS = """
+import threading
+from storekit.clock import REAL_CLOCK
+from storekit.pool import submit
+
+start = threading.Thread.start
+
+def interrupted(thread):
+    threading.Thread.start = start
+    start(thread)
+    raise KeyboardInterrupt
+
+threading.Thread.start = interrupted
+try:
+    submit(REAL_CLOCK, 2, int)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_program_ends_that_was_interrupted_at_a_first_thread() -> None:
+    """Python's executors do not know such a thread, which waits for work that does not come."""
+    program = subprocess.run(
+        [sys.executable, "-c", ENDS], timeout=60, check=True, capture_output=True, text=True
+    )
+    assert program.stdout == "interrupted\n"
 
 
 @pytest.mark.parametrize("ask", ["result", "exception"])
