@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 
 import pytest
 
 pytest_plugins = ["pytester"]  # runs pytest inside a test; only here may it be asked for
+
+
+def pytest_configure() -> None:
+    """Ctrl-C interrupts, also where a shell, which runs this in the background, has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
