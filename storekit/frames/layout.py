@@ -182,6 +182,8 @@ def parse_header(data: Value, sparse: bool = False) -> FrameHeader:
         raise CorruptFrameError(f"an unknown kind of frame: flags {flags:#x}, type {kind}")
     if flags & _VARIABLE and nbytes:  # arrays without elements have it, too
         raise CorruptFrameError("a frame of chunks or blocks of various sizes")
+    if chunksize == -1 and not nbytes:  # of what is empty; blosc2 4.6 wrote so, 4.9 does not
+        chunksize = 0
     header = FrameHeader(
         *(header_len, frame_len, nbytes, cbytes, typesize, blocksize, chunksize),
         *(codec, splitmode, filters, has_vlmeta == 0xC3, sparse),

@@ -143,6 +143,25 @@ def test_the_metadata_of_a_tree_are_attributes(tmp_path: Path) -> None:
         assert "__vlmeta__" not in root
 
 
+# Chunks of -1 bytes, of which there are none.
+EMPTY_STORE_OF_4_5 = bytes.fromhex(
+    "9ea862326672616d6500d20000007ccf000000000000009fa412005502d30000000000000000d30000000000000000"
+    "d200000001d200000000d2ffffffffd10002d10002c2d8060000000000010500000000000000000093cd0013de0001"
+    "a6623274726565d20000006ddc0001c60000000a81a776657273696f6e01940193cd0006de0000dc0000ce00000023"
+    "d80000000000000000000000000000000000"
+)
+
+
+def test_a_tree_of_an_older_blosc2_is_read(tmp_path: Path) -> None:
+    """The store of blosc2 4.5 in which a tree keeps small arrays may be empty."""
+    with blosc2.TreeStore(str(tmp_path / "t.b2d"), mode="w") as store:
+        store["/a"] = np.arange(3)
+    (tmp_path / "t.b2d" / "embed.b2e").write_bytes(EMPTY_STORE_OF_4_5)
+    root = sk.open(tmp_path / "t.b2d")
+    assert [node.path for node in root.walk()] == ["a"]
+    assert (root["a"][...] == np.arange(3)).all()
+
+
 def test_an_array_may_lie_over_another(tmp_path: Path) -> None:
     """Of an array ``a`` and another ``a/b``, which groups cannot have, both are children."""
     store = blosc2.EmbedStore(str(tmp_path / "e.b2e"), mode="w")
