@@ -42,7 +42,7 @@ class SparseChange(Change):
         self._numbers = count(self._next)
         self._sizes: dict[int, int] = {}
         self._unused: set[int] = set()
-        self._done = False
+        self._is_underway = self._done = False
 
     def replaces(self, index: bytes | None, stored: set[int]) -> None:
         """
@@ -118,12 +118,25 @@ class SparseChange(Change):
         cbytes = header.cbytes + sum(self._sizes.values()) - self._freed()
         index = b"".join(self.ends(max(cbytes, 0), self._next))
         key = self._home._index_key
-        if isinstance(self._store, ConditionalStore):
-            self._store.compare_and_set(key, index, self._version)
-        else:
-            self._store.set(key, index)
+        # From here on it may be in place whatever is raised: an answer may get lost, and Ctrl-C may
+        # come before it is heard.
+        self._is_underway = True
+        try:
+            if isinstance(self._store, ConditionalStore):
+                self._store.compare_and_set(key, index, self._version)
+            else:
+                self._store.set(key, index)
+        except ConflictError:
+            if not self._is_in_place(key, index):
+                self._is_underway = False
+                raise  # otherwise it was tried again, after an answer got lost, and met itself
         self._done = True
         return self._home._changed(index)
+
+    def _is_in_place(self, key: str, index: bytes) -> bool:
+        with suppress(KeyNotFoundError):
+            return self._home.store.get(key) == index
+        return False
 
     def _freed(self) -> int:
         """Bytes of the chunks of the frame that are not used any more."""
@@ -135,8 +148,14 @@ class SparseChange(Change):
         return fresh + sum(chunk_size(head) for head in heads if head is not None)
 
     def close(self) -> None:
-        """Erase what is not used any more, or has not become part of the frame."""
+        """
+        Erase what is not used any more, or has not become part of the frame.
+
+        Where nobody knows which of the two, nothing: what is of no frame is in nobody's way.
+        """
+        if self._is_underway and not self._done:
+            return
         unused = self._unused if self._done else self._sizes
-        # It has appeared, or failed, already: what is left behind is in nobody's way.
+        # It has appeared, or failed, already: what is left behind is in nobody's way, either.
         with suppress(StoreError):
             self._store.erase_values([self._home._key(number) for number in unused])

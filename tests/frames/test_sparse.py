@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from storekit.stores.local import LocalStore
 from storekit.stores.memory import MemoryStore
 from storekit.stores.read_only import ReadOnlyStore
 from storekit.stores.slow import SlowStore
+from storekit.stores.wrapper import Call, WrapperStore
 from storekit.typing import AnyArray
 
 GRID = np.arange(1, 1201).reshape(40, 30)
@@ -205,6 +207,62 @@ def test_who_comes_second_does_not_write() -> None:
     assert np.array_equal(array[:10, :10], GRID[:10, 20:])
     assert np.array_equal(array[30:, 20:], GRID[:10, 10:20])
     assert len(store.list()) == 1 + 12
+
+
+class Unheard(WrapperStore):
+    """Its next write of an index is answered by an error."""
+
+    error: BaseException | None = None
+    arrives = True
+
+    def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
+        error = self.error
+        if error is None or call.op not in ("set", "compare_and_set") or not is_index(call):
+            return proceed()
+        self.error = None
+        if self.arrives:
+            proceed()
+        raise error
+
+    def _config(self) -> dict[str, Any]:
+        return {}
+
+
+def is_index(call: Call) -> bool:
+    """Whether a call is about the index."""
+    return call.keys[0].endswith(SPARSE_INDEX)
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("kind", [errors.ConnectionLostError, KeyboardInterrupt])
+@pytest.mark.parametrize("make", [MemoryStore, LocalStore], ids=["memory", "local"])
+def test_nobody_knows_whether_an_index_has_arrived(
+    make: Any, kind: type[BaseException], arrives: bool, tmp_path: Path
+) -> None:
+    """Then no chunk is erased, of neither state; the next change goes by what is there."""
+    inner = make(tmp_path) if make is LocalStore else make()
+    store = Unheard(inner)
+    array = made(store)
+    store.error, store.arrives = kind("nothing was heard"), arrives
+    with pytest.raises(kind):
+        array.append(GRID[:10])
+    expected = np.concatenate([GRID, GRID[:10]]) if arrives else GRID
+    assert np.array_equal(at(inner)[...], expected)
+    array.append(GRID[10:20])
+    expected = np.concatenate([expected, GRID[10:20]])
+    assert np.array_equal(array[...], expected)
+    assert np.array_equal(at(inner)[...], expected)
+
+
+def test_who_meets_himself_has_succeeded() -> None:
+    """An index that was written again, since its answer got lost, is no conflict with itself."""
+    inner = MemoryStore()
+    store = Unheard(inner)
+    array = made(store)
+    store.error = errors.ConflictError("another version", store=store, op="set", key="")
+    array.append(GRID[:10])
+    assert np.array_equal(at(inner)[...], np.concatenate([GRID, GRID[:10]]))
+    assert len(inner.list()) == 1 + 15
 
 
 def test_numbers_that_others_took_are_passed_over() -> None:

@@ -142,7 +142,7 @@ def test_opening_many_nodes_can_be_interrupted(contents: dict[str, bytes]) -> No
     def is_child(key: str) -> bool:
         return key.startswith("Group") and key.endswith("zarr.json")
 
-    with interrupted(contents, "group.children()", stall_before, is_child) as found:
+    with interrupted(contents, "group.children", stall_before, is_child) as found:
         server, program, asked = found
         errors = errors_of(program)
         assert program.returncode == -signal.SIGINT, errors
