@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from storekit.clock import REAL_CLOCK, Clock
 from storekit.codecs.b2nd import FrameCoder
 from storekit.codecs.chain import Guarded
 from storekit.errors import CodecError, KeyNotFoundError
@@ -34,6 +35,7 @@ __all__ = [
     "FrameTarget",
     "Source",
     "ZarrTarget",
+    "clock_of",
     "coder_of",
     "copy_chunks",
     "in_flight",
@@ -278,10 +280,24 @@ def in_flight(
 
         size: Decoded bytes of each.
     """
-    slower = max(source, target, key=lambda place: place.latency)
     crew = max(source.concurrency, target.concurrency)
     workers = min(crew, max(_IN_FLIGHT // max(size, 1), _FEWEST))
-    run(items, work, clock=slower.clock, workers=workers, crew=crew)
+    run(items, work, clock=clock_of(source, target), workers=workers, crew=crew)
+
+
+def clock_of(source: Home | Store, target: Home | Store) -> Clock:
+    """
+    Whose threads copy. A clock that is not the machine's may let no others wait for it.
+
+    Raises:
+        ValueError: If there are two such clocks.
+    """
+    clocks = {source.clock, target.clock} - {REAL_CLOCK}
+    if len(clocks) > 1:
+        raise ValueError(
+            "source and target go by two clocks, and threads can wait for one: give both the same"
+        )
+    return clocks.pop() if clocks else max(source, target, key=lambda place: place.latency).clock
 
 
 def _step(source: Source, target: FrameTarget | ZarrTarget) -> Shape:

@@ -15,6 +15,7 @@ from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.group import Group
 from storekit.nodes.interchange_chunks import (
     ZarrTarget,
+    clock_of,
     copy_chunks,
     in_flight,
     name_of_chunks,
@@ -96,6 +97,7 @@ class ZarrPlace(NamedTuple):
 def copy_array(node: Array, place: ZarrPlace, wishes: Wishes) -> None:
     """Copy an array of any kind to a Zarr array."""
     metadata = new_zarr(node, wishes, document_key(place.path))
+    clock_of(source_of(node).place, place.store)  # or they are refused
     place.claim()
     _fill(node, ZarrArray(place.store, place.path, metadata), wishes)
     put_document(place.store, place.path, metadata.to_bytes())
@@ -103,6 +105,8 @@ def copy_array(node: Array, place: ZarrPlace, wishes: Wishes) -> None:
 
 def copy_group(group: Group, place: ZarrPlace, wishes: Wishes) -> None:
     """Copy a group with all that is in it, of whatever kind."""
+    if isinstance(group, ZarrNode):
+        clock_of(group.store, place.store)  # or they are refused
     place.claim()
     documents = [(place.path, _document(group))]
     pending = [(group, place.path)]
