@@ -399,4 +399,4 @@ class ZarrArray(ZarrNode, Array):
 
     def stored_nbytes(self) -> int:
         """The size of all stored chunks, in bytes."""
-        return sum(map(self._store.getsize, self.stored_keys()))
+        return sum(self._side_by_side(self.stored_keys(), self._store.getsize).values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self, TypeVar
 
@@ -13,6 +13,7 @@ from storekit.errors import (
     NodeTypeError,
     UnsupportedError,
 )
+from storekit.nodes.documents import check_finite
 from storekit.nodes.group import Group
 from storekit.nodes.lookup import (
     child_exists,
@@ -25,8 +26,7 @@ from storekit.nodes.naming import check_name, document_key, hidden, join_path, n
 from storekit.nodes.placing import create_document, remove_node
 from storekit.nodes.zarr_array import ZarrArray
 from storekit.nodes.zarr_node import ZarrNode
-from storekit.pool import run
-from storekit.stores.base import Latency, ListableStore, ReadableStore
+from storekit.stores.base import ListableStore, ReadableStore
 from storekit.typing import JSON
 
 __all__ = ["ZarrGroup", "open_zarr"]
@@ -79,6 +79,7 @@ class ZarrGroup(ZarrNode, Group):
         """
         path = check_name(path)
         metadata = GroupMetadata(attributes=dict(attributes or {}))
+        check_finite(metadata.attributes, "attributes")
         if metadata.attributes:  # what the user's own JSON becomes, only reading tells
             metadata = GroupMetadata.from_json(metadata.to_bytes(), document_key(path))
         return cls(store, path, create_document(store, path, metadata, overwrite=overwrite))
@@ -207,18 +208,6 @@ class ZarrGroup(ZarrNode, Group):
         """By name, sorted, what comes of the path of whatever may be a child."""
         head = f"{self._path}/" if self._path else ""
         return self._side_by_side(self._child_names(), lambda name: ask(head + name))
-
-    def _side_by_side(self, names: Sequence[str], ask: Callable[[str], T]) -> dict[str, T]:
-        store, found = self._store, {}
-
-        def work(names: Iterable[str]) -> None:
-            for name in names:
-                found[name] = ask(name)
-
-        workers = store.concurrency if store.latency >= Latency.NETWORK else 1
-        crew = store.concurrency
-        run(names, work, clock=store.clock, workers=min(workers, len(names)), crew=crew)
-        return {name: found[name] for name in names}
 
     def _child_names(self) -> list[str]:
         if not isinstance(self._store, ListableStore):

@@ -7,10 +7,18 @@ Source: Zarr v3 core specification, "Metadata" and "Hierarchy".
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from storekit.errors import (
     ConflictError,
@@ -19,6 +27,7 @@ from storekit.errors import (
     NodeTypeError,
     ReadOnlyError,
 )
+from storekit.nodes.documents import check_finite
 from storekit.nodes.locks import value_lock
 from storekit.nodes.lookup import (
     Metadata,
@@ -29,10 +38,13 @@ from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 from storekit.nodes.naming import document_key, normal_path
 from storekit.nodes.node import Node
 from storekit.nodes.placing import writable
-from storekit.stores.base import ConditionalStore, ReadableStore
+from storekit.pool import run
+from storekit.stores.base import ConditionalStore, Latency, ReadableStore
 from storekit.typing import JSON
 
 __all__ = ["ZarrNode"]
+
+T = TypeVar("T")
 
 
 class ZarrNode(Node):
@@ -127,6 +139,19 @@ class ZarrNode(Node):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._store, self._path, self.metadata)
 
+    def _side_by_side(self, names: Sequence[str], ask: Callable[[str], T]) -> dict[str, T]:
+        """By name what comes of asking the store; from a network, for many at once."""
+        store, found = self._store, {}
+
+        def work(names: Iterable[str]) -> None:
+            for name in names:
+                found[name] = ask(name)
+
+        workers = store.concurrency if store.latency >= Latency.NETWORK else 1
+        crew = store.concurrency
+        run(names, work, clock=store.clock, workers=min(workers, len(names)), crew=crew)
+        return {name: found[name] for name in names}
+
     def _check_format(self, op: str) -> None:
         """Refuse to change what is of Zarr v2."""
         if self._metadata.zarr_format != 3:
@@ -157,6 +182,7 @@ class ZarrNode(Node):
                         f"{key}: the node has been replaced by one of the other kind"
                     )
                 metadata = change(current)
+                check_finite(metadata.attributes, "attributes", current.attributes)
                 try:
                     if isinstance(store, ConditionalStore):
                         store.compare_and_set(key, metadata.to_bytes(), version)
