@@ -133,7 +133,10 @@ class ZarrGroup(ZarrNode, Group):
 
     def __iter__(self) -> Iterator[str]:
         """
-        The names of the children, sorted.
+        The names of the children, sorted. They are listed, and the document of each is read.
+
+        Of any mapping, ``list(group)`` and ``sorted(group)`` also ask for the length, which here
+        takes requests of its own; ``list(group.keys())`` does not.
 
         Raises:
             UnsupportedError: If the store cannot list its keys and there is no consolidated
