@@ -17,7 +17,7 @@ from typing import Any
 from storekit.codecs.registry import generation
 from storekit.errors import MetadataError
 from storekit.nodes.array_metadata import ArrayMetadata
-from storekit.nodes.documents import is_plain, load_document
+from storekit.nodes.documents import is_unique, load_document
 from storekit.nodes.group_metadata import open_document
 from storekit.nodes.shapes import check_lengths
 
@@ -46,7 +46,7 @@ def read_alike(document: bytes) -> ArrayMetadata | None:
         else:
             rest, turned = (text[:first], text[last:start], text[end:]), True
         alike = _remembered(rest, turned, generation())
-        if alike is None or (attributes and not is_plain(attributes, text[first:last])):
+        if alike is None or (attributes and not is_unique(attributes, text[first:last])):
             return None
         lengths = check_lengths(shape, "shape", least=0)
         return alike.like(lengths, attributes, alike.dimension_names, alike.extra)

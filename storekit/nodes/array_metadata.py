@@ -28,6 +28,7 @@ from storekit.nodes.dtypes import DataType, Struct, data_type_from_json
 from storekit.nodes.group_metadata import (
     check_attributes,
     read_as,
+    same_json,
     unknown_fields,
 )
 from storekit.nodes.shapes import (
@@ -223,12 +224,7 @@ class ArrayMetadata:
         return {**head, **self._common_json(), **self._tail()}
 
     def to_bytes(self) -> bytes:
-        """
-        The document as JSON.
-
-        Raises:
-            MetadataError: If an attribute is not finite, which JSON cannot say.
-        """
+        """The document as JSON."""
         # The text of the rest is that of every array like this one.
         head = _HEAD.format(list(self.shape))
         return join_fields(head, self._common_fields, dump_fields(self._tail()))
@@ -280,8 +276,7 @@ class ArrayMetadata:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArrayMetadata):
             return NotImplemented
-        # As text, because NaN differs from itself and 0.0 equals -0.0.
-        return repr(_sorted(self.to_json())) == repr(_sorted(other.to_json()))
+        return same_json(self.to_json(), other.to_json())
 
     def __hash__(self) -> int:
         return hash((self.shape, self.chunk_shape, self.data_type))
@@ -319,9 +314,3 @@ def _codecs(json: JSON) -> tuple[tuple[Codec, ...], tuple[tuple[int, JSON], ...]
         else:
             codecs.append(codec)
     return tuple(codecs), tuple(ignored)
-
-
-def _sorted(json: JSON) -> JSON:
-    if isinstance(json, Mapping):
-        return [(key, _sorted(json[key])) for key in sorted(json)]
-    return [_sorted(item) for item in json] if isinstance(json, list | tuple) else json

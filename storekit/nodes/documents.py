@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from storekit.errors import MetadataError
 from storekit.typing import JSON, Value
 
 __all__ = [
+    "check_finite",
     "dump_document",
     "dump_fields",
     "inside",
-    "is_plain",
+    "is_unique",
     "join_fields",
     "load_document",
     "named",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 # zarr-python writes NaN and Infinity as bare words into attributes; elsewhere they have a spelling.
+# There they are read and, so that a document can be changed that has some, written again.
 _LENIENT = ("attributes", "consolidated_metadata")
 
 
@@ -50,7 +52,7 @@ def load_document(data: Value, *, finite: bool = True) -> dict[str, JSON]:
     try:
         text = bytes(data).decode().removeprefix("\ufeff")
         document = _decode(text)
-        if type(document) is dict and not is_plain(document, text):
+        if type(document) is dict and not (is_unique(document, text) and _has_no_constants(text)):
             document = _decode_strictly(text, finite)
     except UnicodeDecodeError as error:
         raise MetadataError(f"the document is not UTF-8: {error.reason}") from None
@@ -67,7 +69,8 @@ def load_document(data: Value, *, finite: bool = True) -> dict[str, JSON]:
 
 def dump_document(document: Mapping[str, JSON]) -> bytes:
     """
-    The bytes of a metadata document: ASCII, a line a field, and valid for the strictest reader.
+    The bytes of a metadata document: ASCII, a line a field, and valid for the strictest reader,
+    unless there are numbers in the attributes that are not finite.
 
     Raises:
         MetadataError: With the path of what has no form in JSON.
@@ -84,10 +87,11 @@ def dump_fields(fields: Mapping[str, JSON]) -> str:
     """
     try:
         # Deeper indentation is for Python's own encoder, which takes ten times as long as C's.
-        return ",\n".join([f"  {_encode(name)}: {_value(fields[name])}" for name in fields])
+        return ",\n".join([f"  {_encode(name)}: {_value(name, fields[name])}" for name in fields])
     except (TypeError, ValueError):
         for field, value in plain_json(fields).items():
-            _refuse_constants(value, field)
+            if field not in _LENIENT:
+                check_finite(value, field)
         raise MetadataError("the document cannot be written as JSON") from None
     except RecursionError:
         raise MetadataError("the document is nested too deeply") from None
@@ -111,6 +115,35 @@ def plain_json(value: object, field: str = "") -> JSON:
         return _plain(value, field)
     except RecursionError:
         raise MetadataError("nested too deeply", field=field.partition(".")[0] or None) from None
+
+
+def check_finite(value: JSON, field: str, before: JSON = None) -> None:
+    """
+    Check that JSON holds no number that is not finite, but where it held the same before.
+
+    Args:
+        value: The JSON.
+
+        field: Where it stands, for errors.
+
+        before: What stood there.
+
+    Raises:
+        MetadataError: With the path of the number.
+    """
+    if isinstance(value, float) and not isfinite(value) and repr(value) != repr(before):
+        spelled = "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        raise MetadataError(
+            field=field, expected=f'a finite number, or the text "{spelled}"', found=value
+        )
+    if isinstance(value, dict):
+        old = before if isinstance(before, dict) else {}
+        for key, item in value.items():
+            check_finite(item, f"{field}.{key}", old.get(key))
+    elif isinstance(value, list):
+        olds = before if isinstance(before, list) else []
+        for index, item in enumerate(value):
+            check_finite(item, f"{field}[{index}]", olds[index] if index < len(olds) else None)
 
 
 def named(
@@ -184,26 +217,31 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
 
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(allow_nan=False).encode
+_encode_leniently = json.JSONEncoder().encode
 
 
-def _value(json: JSON) -> str:
+def _value(name: str, json: JSON) -> str:
     # Most attributes are empty, and Python sets up an encoder for each call, which takes 1 us.
-    return "{}" if type(json) is dict and not json else _encode(json)
+    if type(json) is dict and not json:
+        return "{}"
+    return _encode_leniently(json) if name in _LENIENT else _encode(json)
 
 
 _BARE = re.compile(r'(?<!")NaN|(?<!["-])Infinity|(?<!")-Infinity')
 
 
-def is_plain(document: JSON, text: str) -> bool:
+def is_unique(document: JSON, text: str) -> bool:
     """
-    Whether a parsed document says all that its text does: no key twice, no bare ``NaN``.
+    Whether no key was twice in one object of the text that a document was parsed from.
 
-    In doubt it is not. A pair has a colon, so that as many pairs as colons are all that there were;
+    In doubt it was. A pair has a colon, so that as many pairs as colons are all that there were;
     colons within texts are what makes for doubt. Asking so takes 1 us a document, and a hook for
     every object 2.
     """
-    if _pairs(document) != text.count(":"):
-        return False
+    return _pairs(document) == text.count(":")
+
+
+def _has_no_constants(text: str) -> bool:
     return not (("NaN" in text or "Infinity" in text) and _BARE.search(text))
 
 
@@ -217,7 +255,7 @@ def _decode_strictly(text: str, finite: bool) -> JSON:
     document = json.loads(text, object_pairs_hook=_unique, parse_constant=constant)
     if constants and finite:
         for field in document.keys() - set(_LENIENT):
-            _refuse_constants(document[field], field)
+            check_finite(document[field], field)
     return document
 
 
@@ -229,17 +267,6 @@ def _pairs(value: JSON) -> int:
         if type(item) is dict or type(item) is list:
             number += _pairs(item)
     return number
-
-
-def _refuse_constants(value: JSON, field: str) -> None:
-    if isinstance(value, float) and not isfinite(value):
-        raise MetadataError(field=field, expected='JSON (NaN is spelled "NaN")', found=value)
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_constants(item, f"{field}.{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _refuse_constants(item, f"{field}[{index}]")
 
 
 def _plain(value: object, field: str) -> JSON:

@@ -23,6 +23,7 @@ __all__ = [
     "check_consolidated",
     "open_document",
     "read_as",
+    "same_json",
     "unknown_fields",
 ]
 
@@ -31,7 +32,7 @@ M = TypeVar("M")
 _KNOWN = frozenset(("zarr_format", "node_type", "attributes", "consolidated_metadata"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupMetadata:
     """
     What the document of a group says.
@@ -104,13 +105,15 @@ class GroupMetadata:
         return {**document, **plain_json(self.extra)}
 
     def to_bytes(self) -> bytes:
-        """
-        The document as JSON.
-
-        Raises:
-            MetadataError: If an attribute is not finite, which JSON cannot say.
-        """
+        """The document as JSON."""
         return dump_document(self.to_json())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GroupMetadata):
+            return NotImplemented
+        return same_json(self.to_json(), other.to_json())
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def open_document(document: Value | Mapping[str, JSON]) -> Mapping[str, JSON]:
@@ -177,6 +180,14 @@ def check_attributes(attributes: object) -> dict[str, Any]:
     return copy
 
 
+def same_json(one: JSON, other: JSON) -> bool:
+    """
+    Whether two values of JSON say the same, in any order of keys: NaN is NaN, and neither are 0.0
+    and -0.0 the same, nor 1 and 1.0.
+    """
+    return repr(_sorted(one)) == repr(_sorted(other))
+
+
 def unknown_fields(document: Mapping[str, JSON], known: AbstractSet[str]) -> dict[str, JSON]:
     """
     The fields of a document that storekit does not know, and need not.
@@ -226,3 +237,9 @@ def check_consolidated(json: JSON) -> Mapping[str, JSON] | None:
     elif must_understand:
         raise MetadataError(field=f"{field}.kind", expected='"inline"', found=json.get("kind"))
     return json
+
+
+def _sorted(json: JSON) -> JSON:
+    if isinstance(json, Mapping):
+        return [(key, _sorted(json[key])) for key in sorted(json)]
+    return [_sorted(item) for item in json] if isinstance(json, list | tuple) else json

@@ -153,7 +153,7 @@ def new_zarr(array: Array, wishes: Wishes, document: str) -> ArrayMetadata:
         data_type, fill = array._metadata.data_type.to_json(), array.fill_value
     elif words.fill_value is not None:
         fill = data_type_from_numpy(data_type).fill_from_json(words.fill_value)
-    return new_metadata(
+    metadata = new_metadata(
         document,
         shape=array.shape,
         dtype=data_type,
@@ -162,9 +162,12 @@ def new_zarr(array: Array, wishes: Wishes, document: str) -> ArrayMetadata:
         codecs=_codecs(array, chunks, wishes),
         fill_value=fill,
         dimension_names=words.dimension_names,
-        attributes=words.attributes,
+        attributes=None,
         key_encoding="/",
     )
+    # Not as the attributes of a new array, which must be finite: a copy keeps what there was.
+    copied = replace(metadata, attributes=words.attributes)
+    return ArrayMetadata.from_json(copied.to_bytes(), document)
 
 
 def _codecs(array: Array, chunks: Shape, wishes: Wishes) -> str | Sequence[Codec | JSON]:

@@ -17,7 +17,7 @@ from storekit.codecs.sharding import ShardingCodec
 from storekit.codecs.spec import ChunkSpec
 from storekit.errors import MetadataError
 from storekit.nodes.chunk_keys import DEFAULT_KEYS, KeyEncoding
-from storekit.nodes.documents import dump_document, load_document
+from storekit.nodes.documents import check_finite, dump_document, load_document
 from storekit.nodes.dtypes import data_type_from_json, data_type_from_numpy
 from storekit.nodes.fill import cast_fill
 from storekit.nodes.metadata import ArrayMetadata
@@ -131,6 +131,7 @@ def new_metadata(
     try:
         like = common(dump_document(fixed), chunk_shape, shard_shape, codecs, keys, generation())
         metadata = like.like(sides, own, names, {})
+        check_finite(metadata.attributes, "attributes")
         if metadata.attributes or metadata.dimension_names:
             # What the user's own texts and numbers become, and whether they are nested too deeply,
             # only reading tells.

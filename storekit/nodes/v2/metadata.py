@@ -80,7 +80,7 @@ class ArrayV2(ArrayMetadata):
         return {**plain_json(self.document), "node_type": "array", "attributes": attributes}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupV2(GroupMetadata):
     """What the documents of a group of Zarr v2 say."""
 
