@@ -3,8 +3,9 @@ Copies from one place to another: between Zarr arrays and groups, and frames of 
 
 A chunk of a Zarr array with the codec `storekit.b2nd` is a frame of one chunk; a ``.b2nd`` file
 holds the same chunks one after the other. So where both are cut into the same chunks and blocks,
-these are moved as they are, and only what stands around them is made anew. Else chunks are decoded
-and encoded. Either way only some are in memory at a time, and checksums are compared on the way.
+these are moved as they are, their checksums are compared, and only what stands around them is made
+anew. To a Zarr array with the same document the values of another are copied unread. Else chunks
+are decoded and encoded. Only some are in memory at a time.
 """
 
 from __future__ import annotations
@@ -59,13 +60,17 @@ def copy(
     and blocks and nothing else is asked for: between frames and Zarr arrays with the codec
     ``storekit.b2nd``, and between Zarr arrays of any codecs.
 
+    From a Zarr array of v3 to another with no other settings the stored values are copied as they
+    are, unread: what is damaged is damaged in the copy, and found when that is read. In all other
+    copies chunks are decoded, or their checksums compared, and a damaged one is an error.
+
     The target appears when all of it is there. If copying fails, chunks of a Zarr array may be left
     that belong to no node; `overwrite` removes them the next time.
 
     Args:
         source: Where from, as in `open`; or a node.
 
-        target: Where to: a URL, a path, or a store.
+        target: Where to: a URL, a path, or a store. A key in a store is the `target_path`.
 
         source_path: A path within the source.
 
@@ -104,7 +109,10 @@ def copy(
 
         ReadOnlyError: If the target cannot be written.
 
-        ChecksumError, CorruptFrameError: If a chunk of the source is damaged.
+        ChecksumError, CorruptFrameError: If a chunk of the source is found damaged.
+
+        ValueError: If the target is ``memory://``, which nobody can open again; or source and
+            target are stores with two clocks other than that of the machine.
     """
     wishes = Wishes.of(chunks, blocks, codec, clevel, filters, codecs)
     if chunk is not None and wishes.any:
@@ -141,7 +149,7 @@ def _copy_chunk(node: Node, place: FramePlace | ZarrPlace, chunk: Sequence[int])
 
 def _copy_to_frame(node: Node, place: FramePlace, wishes: Wishes) -> None:
     if not isinstance(node, Array):
-        raise NodeTypeError("a frame holds one array: choose one of the group by source_path")
+        raise NodeTypeError("a frame holds one array: choose one of the group with source_path")
     place.check()
     with place.create(new_frame(node, wishes)) as (frame, change):
         copy_chunks(source_of(node), FrameTarget(frame, change), raw=not wishes.any)
@@ -156,6 +164,14 @@ def _below(node: Node, path: str) -> Any:
 def _place(
     target: str | os.PathLike[str] | Store, path: str, overwrite: bool
 ) -> FramePlace | ZarrPlace:
+    if not isinstance(target, str | os.PathLike | Store):
+        expected = "a URL, a path or a store; a key in a store is the target_path"
+        raise TypeError(f"target must be {expected}; found {target!r:.200}")
+    if isinstance(target, str) and target.rstrip("/").lower() == "memory:":
+        raise ValueError(
+            "memory:// is a new store each time, and the copy would be lost: name it, as in"
+            " memory://name, or pass a store"
+        )
     file = None if isinstance(target, Store) else local_path(target)
     if not path and not isinstance(target, Store):
         name = file.name if file is not None else name_in(os.fspath(target))

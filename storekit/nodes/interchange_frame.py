@@ -162,4 +162,9 @@ class FramePlace(NamedTuple):
         return self.store
 
     def _taken(self) -> NodeExistsError:
-        return NodeExistsError(f"there is something at {self.key!r} already")
+        taken = f"there is something at {self.key!r} already"
+        if self.store is not None:
+            taken = f"{self.store!r}: {taken}"
+        elif not os.path.isfile(self.key):
+            return NodeExistsError(f"{taken}, which is no file and not replaced")
+        return NodeExistsError(f"{taken}; overwrite=True replaces it")

@@ -28,6 +28,7 @@ from storekit.nodes.node import Node
 from storekit.nodes.placing import (
     check_vacant,
     make_parents,
+    node_exists,
     put_document,
     remove_node,
     writable,
@@ -66,13 +67,15 @@ class ZarrPlace(NamedTuple):
         own = _segments(*self.store._place(self.path))
         if isinstance(node, ZarrNode):
             other = _segments(*node.store._place(node.path))
+            source = f"{node.path!r} in {node.store!r}"
         elif isinstance(node, FrameArray) and isinstance(node._home, LogHome):
-            own, other = own, _file_segments(node._home.path)
+            other, source = _file_segments(node._home.path), repr(node._home.path)
         else:
             return
         near = min(len(own), len(other))
         if own[:near] == other[:near]:
-            raise NodeExistsError(f"{self.path!r} and what is copied lie within each other")
+            target = f"{self.path!r} in {self.store!r}"
+            raise NodeExistsError(f"{target} and what is copied, {source}, lie within each other")
 
     def claim(self) -> None:
         """
@@ -91,7 +94,7 @@ class ZarrPlace(NamedTuple):
             return
         check_vacant(self.store, self.path)
         if self.store.exists(document_key(self.path)):
-            raise NodeExistsError(f"there is a node at {self.path!r} already")
+            raise node_exists(self.store, self.path)
 
 
 def copy_array(node: Array, place: ZarrPlace, wishes: Wishes) -> None:

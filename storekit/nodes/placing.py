@@ -14,6 +14,7 @@ __all__ = [
     "check_vacant",
     "create_document",
     "make_parents",
+    "node_exists",
     "put_document",
     "remove_node",
     "writable",
@@ -93,7 +94,7 @@ def put_document(store: ReadableStore, path: str, document: bytes) -> None:
     except ConflictError:
         taken = True
     if taken:
-        raise NodeExistsError(f"there is a node at {path!r} already")
+        raise node_exists(store, path)
     target.set(key, document)
 
 
@@ -119,9 +120,18 @@ def check_vacant(store: ReadableStore, path: str) -> None:
     if isinstance(store, ListableStore):
         found = store.list_dir(f"{path}/" if path else "")
         if document_key(path) in found:
-            raise NodeExistsError(f"there is a node at {path!r} already")
+            raise node_exists(store, path)
         if found:
-            raise NodeExistsError(f"{path!r} has no node, but keys below it, such as {found[0]!r}")
+            raise NodeExistsError(
+                f"{store!r}: {path!r} has no node, but keys below it, such as {found[0]!r};"
+                " overwrite=True removes them"
+            )
+
+
+def node_exists(store: ReadableStore, path: str) -> NodeExistsError:
+    """The error for a node that is in the way."""
+    text = f"there is a node at {path!r} already; overwrite=True removes it"
+    return NodeExistsError(f"{store!r}: {text}")
 
 
 def writable(store: ReadableStore, op: str) -> WritableStore:
