@@ -98,6 +98,14 @@ But each of their chunks is a `.b2nd` file.
 Groups, attributes and consolidated metadata pass both ways between storekit and zarr-python;
 tensorstore opens the arrays in them.
 
+JSON has no NaN and no Infinity. zarr-python writes them into attributes all the same, as bare
+words: the `_FillValue` of xarray is often one. storekit reads and keeps them: when something else
+changes in the node, in consolidated metadata, and in copies, also of Zarr v2. In a copy that is a
+frame they are in the metalayer `zarr`, and come back from there. To set a new one is a
+`MetadataError` that names the attribute, because tensorstore opens no array of Zarr v3 with a bare
+NaN in its document: write the text `"NaN"`, `"Infinity"` or `"-Infinity"` instead. A NaN that an
+attribute holds already may be set again.
+
 ## Zarr v2
 
 Hierarchies of Zarr v2 are read, and never written: see

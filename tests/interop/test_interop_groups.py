@@ -163,12 +163,19 @@ def test_attributes_change_on_either_side(tmp_path: Path) -> None:
         assert theirs.attrs.asdict() == {**before, "number": 2.5}
 
 
-def test_odd_floats_in_attributes_are_read(tmp_path: Path) -> None:
-    """storekit reads the NaN and Infinity that zarr-python writes into attributes."""
-    zarr.create_group(tmp_path, attributes={"x": [float("nan"), float("-inf")], "y": 1})
-    found = open_zarr(LocalStore(tmp_path)).attributes
-    assert np.isnan(found["x"][0])
-    assert (found["x"][1], found["y"]) == (float("-inf"), 1)
+def test_odd_floats_in_attributes_are_kept(tmp_path: Path) -> None:
+    """NaN and Infinity in attributes of zarr-python are still there after a change by storekit."""
+    root = zarr.create_group(tmp_path, attributes={"x": [float("nan"), float("-inf")], "y": 1})
+    root.create_array("a", data=DATA, attributes={"_FillValue": float("nan")})
+    ours = open_zarr(LocalStore(tmp_path))
+    ours.attributes["y"] = 2
+    ours["a"].append(DATA)
+    ours.consolidate()
+    for found in (open_zarr(LocalStore(tmp_path)), zarr.open_group(tmp_path, mode="r")):
+        assert np.isnan(found.attrs["x"][0])
+        assert (found.attrs["x"][1], found.attrs["y"]) == (float("-inf"), 2)
+        assert np.isnan(found["a"].attrs["_FillValue"])
+        assert found["a"].shape[0] == 2 * len(DATA)
 
 
 def test_consolidated_metadata_of_zarr_python_3_0(tmp_path: Path) -> None:
