@@ -21,6 +21,9 @@ _DESCRIPTION = """\
 Look at chunked arrays and copy them, wherever they live: Zarr arrays and groups, frames of blosc2
 (.b2nd files and what holds them), on disk, over HTTP, in object storage, in zip archives."""
 
+_SPELLED = {"overwrite=True": "--overwrite", "with source_path": "with --source-path"}
+"""What messages say for those who call functions, and what the options are called here."""
+
 _COPY = """\
 Copy an array or a group. The copy is a frame of blosc2 if its name ends with .b2nd or .b2frame,
 else a Zarr array or group. Where source and target are cut alike nothing is compressed anew. The
@@ -47,9 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (StorekitError, ImportError, OSError, ValueError) as error:
-        print(f"storekit: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"storekit: {_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _line(error: Exception) -> str:
+    """What is said of an error."""
+    text = " ".join(str(error).split())
+    for name, option in _SPELLED.items():
+        text = text.replace(name, option)
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from storekit.errors import (
     CorruptFrameError,
     KeyNotFoundError,
     MetadataError,
+    NodeNotFoundError,
     NodeTypeError,
     NotAFrameError,
     PathNotFoundError,
@@ -34,9 +35,12 @@ from storekit.stores.urls import open_parent
 
 __all__ = ["check_dparams", "from_cframe", "load", "open", "save"]
 
+Where: TypeAlias = str | os.PathLike[str] | tuple[ReadableStore, str]
+"""A path, a URL, or a store and a key."""
+
 
 def open(
-    urlpath: str | os.PathLike[str],
+    urlpath: Where,
     mode: str = "r",
     offset: int = 0,
     *,
@@ -55,7 +59,8 @@ def open(
     "Open files" in the page on frames for thousands of them.
 
     Args:
-        urlpath: Of a file, of the directory of a sparse frame, or a URL as in `storekit.open`.
+        urlpath: Of a file, of the directory of a sparse frame, a URL as in `storekit.open`, or a
+            store and a key as a tuple.
 
         mode: ``"r"`` to read; ``"a"`` to change it, too.
 
@@ -96,9 +101,11 @@ def open(
     """
     _check_mode(mode, offset, mmap_mode, initial_mapping_size)
     check_dparams(dparams)
-    path = local_path(urlpath)
+    path = None if isinstance(urlpath, tuple) else local_path(urlpath)
     if offset or mmap_mode is not None:
-        node = _node(_part(urlpath, offset, mmap_mode), os.fspath(urlpath))
+        node = _node(_part(urlpath, offset, mmap_mode), _name(urlpath))
+    elif isinstance(urlpath, tuple):
+        node = _open_key(urlpath, mode)
     elif path is not None and path.is_file() and not kind_of_file(str(path)):
         raise NotAFrameError(f"{str(path)!r} is not in the format of blosc2's frames")
     else:
@@ -107,7 +114,7 @@ def open(
 
 
 def load(
-    urlpath: str | os.PathLike[str],
+    urlpath: Where,
     offset: int = 0,
     *,
     cparams: object = None,
@@ -132,14 +139,14 @@ def load(
     """
     node = open(urlpath, "r", offset, dparams=dparams)
     if not isinstance(node, FrameArray):
-        raise NodeTypeError(f"{os.fspath(urlpath)!r} holds no frame, but {node!r}")
+        raise NodeTypeError(f"{_name(urlpath)!r} holds no frame, but {node!r}")
     array = FrameArray(in_memory(node.home.snapshot()))
     return array if cparams is None else _compressed(array, cparams)
 
 
 def save(
     array: Any,
-    urlpath: str | os.PathLike[str] | tuple[ReadableStore, str],
+    urlpath: Where,
     contiguous: bool = True,
     *,
     mode: str = "a",
@@ -245,13 +252,24 @@ def _check_mode(mode: str, offset: int, mmap_mode: str | None, mapping_size: int
         raise ValueError("initial_mapping_size is for mapped files: set mmap_mode")
 
 
-def _part(urlpath: str | os.PathLike[str], offset: int, mmap_mode: str | None) -> Home:
+def _open_key(place: tuple[ReadableStore, str], mode: str) -> Any:
+    try:
+        return open_node(*place, mode=mode)
+    except NodeNotFoundError as error:
+        raise PathNotFoundError(str(error)) from error
+
+
+def _name(urlpath: Where) -> str:
+    return urlpath[1] if isinstance(urlpath, tuple) else os.fspath(urlpath)
+
+
+def _part(urlpath: Where, offset: int, mmap_mode: str | None) -> Home:
     """The home of a frame that is not all of a value, or is mapped."""
-    path = local_path(urlpath)
+    path = None if isinstance(urlpath, tuple) else local_path(urlpath)
     if path is None:
         if mmap_mode is not None:
             raise ValueError(f"only local files can be mapped, found {urlpath!r}")
-        store, key = open_parent(str(urlpath))
+        store, key = urlpath if isinstance(urlpath, tuple) else open_parent(str(urlpath))
         if not isinstance(store, ReadableStore):
             raise TypeError(f"{store!r} cannot be read")
         try:

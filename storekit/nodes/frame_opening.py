@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from storekit.errors import (
+    CodecError,
     CorruptFrameError,
     KeyNotFoundError,
     NodeNotFoundError,
@@ -45,7 +48,8 @@ def open_file(path: str, inside: str, mode: str | None) -> Any:
         mode: ``"a"`` to change it.
     """
     try:
-        home = LogHome(path, writable=mode == "a")
+        with _named(path):
+            home = LogHome(path, writable=mode == "a")
     except CorruptFrameError:
         kind_of_file(path, refused=True)
         raise
@@ -64,7 +68,8 @@ def open_value(store: ReadableStore, key: str, inside: str, mode: str | None) ->
     if key.lower().endswith(".b2z"):
         return _archive(store, key, inside, mode)
     try:
-        home = StoredHome(store, key, writable=mode == "a")
+        with _named(key, store):
+            home = StoredHome(store, key, writable=mode == "a")
     except CorruptFrameError:
         (head,) = store.get_partial_values([(key, 0, ENOUGH)])
         if head is None or kind_of(head, key, refused=True) != "zip":
@@ -106,6 +111,17 @@ def find(store: ReadableStore, path: str, mode: str | None) -> Any:
     if around is not None:
         return open_container(store, "", path, mode)
     return None
+
+
+@contextmanager
+def _named(path: str, store: ReadableStore | None = None) -> Iterator[None]:
+    """A context in which an error about the content of a file, or of a value, says which it is."""
+    try:
+        yield
+    except CodecError as error:
+        text = f"{path!r}: {error.reason}"
+        text = text if store is None else f"{store!r}: {text}"
+        raise type(error)(text, codec=error.codec, key=error.key) from error
 
 
 def _archive(store: ReadableStore, key: str, inside: str, mode: str | None) -> Any:

@@ -161,17 +161,22 @@ def _below(node: Node, path: str) -> Any:
     return node[path]
 
 
-def _place(
-    target: str | os.PathLike[str] | Store, path: str, overwrite: bool
-) -> FramePlace | ZarrPlace:
+def _check_target(target: object) -> None:
+    """Refuse what is no place, or one that nobody finds again."""
     if not isinstance(target, str | os.PathLike | Store):
         expected = "a URL, a path or a store; a key in a store is the target_path"
         raise TypeError(f"target must be {expected}; found {target!r:.200}")
-    if isinstance(target, str) and target.rstrip("/").lower() == "memory:":
+    if isinstance(target, str) and "://" in target and target.rstrip("/").lower() == "memory:":
         raise ValueError(
             "memory:// is a new store each time, and the copy would be lost: name it, as in"
             " memory://name, or pass a store"
         )
+
+
+def _place(
+    target: str | os.PathLike[str] | Store, path: str, overwrite: bool
+) -> FramePlace | ZarrPlace:
+    _check_target(target)
     file = None if isinstance(target, Store) else local_path(target)
     if not path and not isinstance(target, Store):
         name = file.name if file is not None else name_in(os.fspath(target))
