@@ -91,7 +91,12 @@ def storekit_backend(_storekit_chosen: str) -> str:
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, storekit_backend: str) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest,
+    storekit_backend: str,
+    storekit_profile: str | Link,  # for pytest, which looks here for what `parametrize` may name
+    storekit_faults: Iterable[Fault],
+) -> Iterator[Store]:
     """A store of the backend `storekit_backend`, empty."""
     _check([storekit_backend])
     with _BACKENDS[storekit_backend](request) as made:

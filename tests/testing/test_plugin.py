@@ -273,6 +273,45 @@ def test_networks_and_faults_are_chosen(project: pytest.Pytester) -> None:
     project.runpytest_inprocess("--storekit-stores=faulty").assert_outcomes(passed=3)
 
 
+def test_networks_and_faults_are_chosen_for_store(project: pytest.Pytester) -> None:
+    """Tests, and classes of them, that name only `store` are given the parameters, too."""
+    project.makepyfile("""
+        import pytest
+        from storekit.errors import ConnectionLostError
+        from storekit.stores.fault import Fault
+
+        @pytest.mark.parametrize("storekit_backend", ["slow", "cached"])
+        @pytest.mark.parametrize("storekit_profile", ["dsl", "mobile_3g"])
+        def test_network(store, storekit_backend, virtual_clock):
+            store.exists("a")
+            assert virtual_clock.now() in (0.05, 0.3)
+
+        @pytest.mark.parametrize("storekit_backend", ["faulty"])
+        @pytest.mark.parametrize("storekit_faults", [[Fault("set")], [Fault("set", every=1)]])
+        class TestFaults:
+            def test_it(self, store):
+                with pytest.raises(ConnectionLostError):
+                    store.set("a", b"")
+    """)
+    project.runpytest_inprocess().assert_outcomes(passed=4 + 2)
+
+
+def test_a_network_of_a_file_may_be_several(project: pytest.Pytester) -> None:
+    """A fixture with parameters runs what names `store` once for each network and backend."""
+    project.makepyfile("""
+        import pytest
+
+        @pytest.fixture(params=["cable", "lte"])
+        def storekit_profile(request):
+            return request.param
+
+        def test_it(store):
+            assert store.list() == []
+    """)
+    run = project.runpytest_inprocess("--storekit-stores=memory,slow")
+    run.assert_outcomes(passed=4)
+
+
 def test_rules_count_anew_in_each_test(project: pytest.Pytester) -> None:
     """A file system made by a URL begins anew in each test."""
     project.makepyfile("""
