@@ -62,7 +62,8 @@ def copy(
 
     From a Zarr array of v3 to another with no other settings the stored values are copied as they
     are, unread: what is damaged is damaged in the copy, and found when that is read. In all other
-    copies chunks are decoded, or their checksums compared, and a damaged one is an error.
+    copies chunks are decoded, or the checksums that they have are compared, and damage that this
+    finds is an error. With `codecs`, also with those that the source has, chunks are decoded.
 
     The target appears when all of it is there. If copying fails, chunks of a Zarr array may be left
     that belong to no node; `overwrite` removes them the next time.
