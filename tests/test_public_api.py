@@ -8,12 +8,14 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import InvalidVersion, Version
 
 import storekit
 import storekit.stores
@@ -314,3 +316,11 @@ def test_files_are_short() -> None:
     lengths = {name: len(source(name).read_text().splitlines()) for name in MODULES}
     assert max(lengths.values()) <= 450
     assert sum(length > 300 for length in lengths.values()) <= len(lengths) // 8
+
+
+def test_no_extra_has_the_name_of_a_version() -> None:
+    """pip 24 takes ``extra == "v2"`` for a comparison of versions, and installs nothing then."""
+    text = (ROOT.parent / "pyproject.toml").read_text()
+    for extra in tomllib.loads(text)["project"]["optional-dependencies"]:
+        with pytest.raises(InvalidVersion):
+            Version(extra)

@@ -217,7 +217,7 @@ def test_without_numcodecs(dtype: str, step: dict[str, Any], monkeypatch: Any) -
     assert array.shape == SHAPE
     needs = {"lz4", "delta", "shuffle", "packbits", "fletcher32", "crc32", "crc32c", "adler32"}
     if step["id"] in needs:
-        with pytest.raises(MissingExtraError, match=rf"{step['id']}.*storekit\[v2\]"):
+        with pytest.raises(MissingExtraError, match=rf"{step['id']}.*storekit\[zarr-v2\]"):
             array.read()
     else:
         assert array[...].tolist() == data.tolist()

@@ -96,6 +96,6 @@ def numcodecs_class(name: str) -> Any:
         from numcodecs.registry import codec_registry
     except ImportError as error:
         raise MissingExtraError(
-            f"reading {name!r} of Zarr v2 needs numcodecs: pip install 'storekit[v2]'"
+            f"reading {name!r} of Zarr v2 needs numcodecs: pip install 'storekit[zarr-v2]'"
         ) from error
     return codec_registry[name]
