@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeAlias
 
 from storekit.errors import ConflictError, NodeExistsError, NodeNotFoundError, ReadOnlyError
+from storekit.nodes.locks import value_lock
 from storekit.nodes.lookup import Metadata, check_store, load_document
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata
 from storekit.nodes.naming import document_key
 from storekit.stores.base import ConditionalStore, ListableStore, ReadableStore, WritableStore
 
 __all__ = [
+    "Mark",
     "check_vacant",
     "create_document",
     "make_parents",
     "node_exists",
     "put_document",
+    "remove_document",
     "remove_node",
+    "undo_after",
     "writable",
 ]
 
-M = TypeVar("M", bound=Metadata)
+Mark: TypeAlias = str | bytes
+"""What tells whether a document is still that which was written: its version, where it has one."""
 
 
-def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: bool) -> M:
+def create_document(
+    store: ReadableStore, path: str, metadata: Metadata, *, overwrite: bool
+) -> Mark:
     """
     Write the document of a new node, and groups above it where there are none.
 
     Returns:
-        The metadata.
+        The mark of the document.
 
     Raises:
         NodeExistsError: If something is at the path and must not be overwritten, or an array lies
@@ -43,8 +51,7 @@ def create_document(store: ReadableStore, path: str, metadata: M, *, overwrite: 
         remove_node(store, path)
     elif isinstance(metadata, ArrayMetadata):
         check_vacant(store, path)
-    put_document(store, path, document)
-    return metadata
+    return put_document(store, path, document)
 
 
 def make_parents(store: ReadableStore, path: str) -> None:
@@ -76,9 +83,12 @@ def make_parents(store: ReadableStore, path: str) -> None:
                 raise  # somebody else was faster, and made it an array
 
 
-def put_document(store: ReadableStore, path: str, document: bytes) -> None:
+def put_document(store: ReadableStore, path: str, document: bytes) -> Mark:
     """
     Let a node appear.
+
+    Returns:
+        The mark of its document.
 
     Raises:
         NodeExistsError: If there is one already.
@@ -88,14 +98,55 @@ def put_document(store: ReadableStore, path: str, document: bytes) -> None:
     target, key = writable(store, "set"), document_key(path)
     try:
         if isinstance(target, ConditionalStore):
-            target.compare_and_set(key, document, None)
-            return
+            return target.compare_and_set(key, document, None) or ""
         taken = store.exists(key)
     except ConflictError:
         taken = True
     if taken:
         raise node_exists(store, path)
     target.set(key, document)
+    return document
+
+
+def remove_document(store: ReadableStore, path: str, mark: Mark) -> None:
+    """
+    Let a node disappear again.
+
+    Args:
+        store: Where it is.
+
+        path: The path in it.
+
+        mark: That of its document.
+
+    Raises:
+        ConflictError: If others have changed the document meanwhile.
+    """
+    target, key = writable(store, "erase"), document_key(path)
+    if isinstance(target, ConditionalStore):
+        target.compare_and_set(key, None, str(mark))
+        return
+    with value_lock(target, key):
+        if bytes(store.get(key)) != mark:
+            raise ConflictError("others have changed it", store=store, op="erase", key=key)
+        target.erase(key)
+
+
+def undo_after(error: BaseException, undo: Callable[[], object], what: str) -> None:
+    """
+    Take back what was begun, after an error that is to be raised, whatever comes of this.
+
+    Args:
+        error: What went wrong. It gets a note if nothing can be taken back.
+
+        undo: What takes it back.
+
+        what: For the note.
+    """
+    try:
+        undo()
+    except Exception as second:  # noqa: BLE001 - the first error must not be hidden
+        error.add_note(f"{what} cannot be taken back: {type(second).__name__}: {second}")
 
 
 def remove_node(store: ReadableStore, path: str) -> None:

@@ -10,13 +10,15 @@ import numpy as np
 from storekit.codecs.base import Codec
 from storekit.codecs.sharding import ShardingCodec
 from storekit.errors import SelectionError, ShapeError, UnsupportedError
+from storekit.nodes.appending import append
 from storekit.nodes.array import Array, as_values, check_elements
+from storekit.nodes.casting import storable
 from storekit.nodes.chunkio import ChunkIO
 from storekit.nodes.dtypes.base import unshared
 from storekit.nodes.layout import check_shape, new_metadata
 from storekit.nodes.metadata import ArrayMetadata
 from storekit.nodes.naming import check_name, document_key
-from storekit.nodes.placing import create_document
+from storekit.nodes.placing import Mark, create_document, remove_document, undo_after, writable
 from storekit.nodes.shrink import cells, cut_away, worth_listing
 from storekit.nodes.zarr_node import ZarrNode
 from storekit.pool import submit
@@ -123,10 +125,17 @@ class ZarrArray(ZarrNode, Array):
 
             overwrite: Whether to remove what is at the path; otherwise that is an error.
 
+        If the data cannot be written the new array is removed again, unless that fails, too. What
+        was overwritten does not come back.
+
         Raises:
             NodeExistsError: If something is at the path, or an array lies above it.
 
             MetadataError: If the arguments do not fit together.
+
+            ShapeError: If the data cannot be broadcast to the shape.
+
+            TypeError, ValueError, CodecError: If it cannot be cast to the dtype.
 
             ReadOnlyError: If the store cannot be written.
         """
@@ -150,10 +159,27 @@ class ZarrArray(ZarrNode, Array):
             attributes=attributes,
             key_encoding=key_encoding,
         )
-        array = cls(store, path, create_document(store, path, metadata, overwrite=overwrite))
         if data is not None:
-            array.write(data)
+            data = storable(data, metadata)
+            select(..., metadata.shape).arrange(data)  # fails here, before anything is removed
+        mark = create_document(store, path, metadata, overwrite=overwrite)
+        array = cls(store, path, metadata)
+        if data is not None:
+            try:
+                array.write(data)
+            except BaseException as error:
+                undo_after(error, lambda: array._unmake(mark), f"the new array {path!r}")
+                raise
         return array
+
+    def _unmake(self, mark: Mark) -> None:
+        """Remove the array, if its document is still that of a mark."""
+        # The document goes first, so that nothing is left that looks whole.
+        remove_document(self._store, self._path, mark)
+        if isinstance(self._store, ListableStore):
+            writable(self._store, "erase_values").erase_values(self._stored())
+        else:
+            self[...] = self.fill_value
 
     @property
     def shape(self) -> Shape:
@@ -340,6 +366,10 @@ class ZarrArray(ZarrNode, Array):
         Add data at the end of a dimension. Appends at the same time, from wherever, follow each
         other.
 
+        The array grows first. If the data then cannot be written it gets its old shape again,
+        unless others have changed it meanwhile, or a write was given up (`TimeoutError`) that may
+        still arrive: a note on the error says so.
+
         Args:
             data: With the array's lengths in all other dimensions.
 
@@ -350,29 +380,10 @@ class ZarrArray(ZarrNode, Array):
 
         Raises:
             ShapeError: If the data does not fit.
+
+            TypeError, ValueError, CodecError: If it cannot be cast to the dtype.
         """
-        values = as_values(data, self)
-        if values.ndim != self.ndim or not -self.ndim <= axis < self.ndim:
-            raise ShapeError(
-                f"cannot append {values.ndim} dimensions to {self.ndim} along axis {axis}"
-            )
-        axis %= self.ndim
-        added = values.shape[axis]
-        grown: list[ArrayMetadata] = []
-
-        def change(metadata: ArrayMetadata) -> ArrayMetadata:
-            shape = metadata.shape
-            if shape[:axis] + shape[axis + 1 :] != values.shape[:axis] + values.shape[axis + 1 :]:
-                raise ShapeError(f"cannot append shape {values.shape} to {shape} along axis {axis}")
-            grown[:] = [metadata.reshaped((*shape[:axis], shape[axis] + added, *shape[axis + 1 :]))]
-            return grown[0]
-
-        self._edit(change)
-        # Not through this object, whose shape other threads may change meanwhile.
-        target = ZarrArray(self._store, self._path, grown[0])
-        end = target.shape[axis]
-        target[(slice(None),) * axis + (slice(end - added, end),)] = values
-        return target.shape
+        return append(self, as_values(data, self), axis)
 
     def stored_keys(self) -> list[str]:
         """

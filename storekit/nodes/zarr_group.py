@@ -82,7 +82,8 @@ class ZarrGroup(ZarrNode, Group):
         check_finite(metadata.attributes, "attributes")
         if metadata.attributes:  # what the user's own JSON becomes, only reading tells
             metadata = GroupMetadata.from_json(metadata.to_bytes(), document_key(path))
-        return cls(store, path, create_document(store, path, metadata, overwrite=overwrite))
+        create_document(store, path, metadata, overwrite=overwrite)
+        return cls(store, path, metadata)
 
     def create_group(
         self, path: str, *, attributes: Mapping[str, JSON] | None = None, overwrite: bool = False

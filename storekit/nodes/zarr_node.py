@@ -37,7 +37,7 @@ from storekit.nodes.lookup import (
 from storekit.nodes.metadata import ArrayMetadata, GroupMetadata, parse_node
 from storekit.nodes.naming import document_key, normal_path
 from storekit.nodes.node import Node
-from storekit.nodes.placing import writable
+from storekit.nodes.placing import Mark, writable
 from storekit.pool import run
 from storekit.stores.base import ConditionalStore, Latency, ReadableStore
 from storekit.typing import JSON
@@ -165,17 +165,39 @@ class ZarrNode(Node):
 
     def _edit(self, change: Callable[[Any], Any]) -> None:
         """Change the document that the store holds now, which others may have changed, too."""
+        self._rewrite(change)
+        self._on_change()
+
+    def _rewrite(self, change: Callable[[Any], Any], only: Mark | None = None) -> Mark:
+        """
+        As `_edit`, without a word to the group.
+
+        Args:
+            change: From the metadata that there is to that which is written.
+
+            only: The mark of the one document that is to be changed; of any if None.
+
+        Returns:
+            The mark of the document that was written.
+
+        Raises:
+            ConflictError: If others have changed the only one meanwhile.
+        """
         self._check_format("set")
         store, key = writable(self._store, "set"), document_key(self._path)
         with value_lock(store, key):
             while True:
+                mark: Mark
                 try:
                     if isinstance(store, ConditionalStore):
-                        data, version = store.get_versioned(key)
+                        data, mark = store.get_versioned(key)
                     else:
-                        data, version = self._store.get(key), None
+                        data = self._store.get(key)
+                        mark = bytes(data)
                 except KeyNotFoundError:
                     raise NodeNotFoundError(f"the node {self._path!r} has been deleted") from None
+                if only not in (None, mark):
+                    raise ConflictError("others have changed it", store=store, op="set", key=key)
                 current = parse_node(data, key)
                 if not isinstance(current, self._kind):
                     raise NodeTypeError(
@@ -183,17 +205,19 @@ class ZarrNode(Node):
                     )
                 metadata = change(current)
                 check_finite(metadata.attributes, "attributes", current.attributes)
+                document = metadata.to_bytes()
                 try:
                     if isinstance(store, ConditionalStore):
-                        store.compare_and_set(key, metadata.to_bytes(), version)
+                        mark = store.compare_and_set(key, document, str(mark)) or ""
                     else:
-                        store.set(key, metadata.to_bytes())
+                        store.set(key, document)
+                        mark = document
                 except ConflictError:
                     continue
                 break
             # Still under the lock: threads that edit through one object leave it with the last.
             self._install(metadata)
-        self._on_change()
+        return mark
 
 
 class _Attributes(MutableMapping[str, Any]):
