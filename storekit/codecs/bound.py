@@ -84,8 +84,7 @@ class Bound:
     def _listen(self, ranges: Sequence[ByteRange]) -> list[Value]:
         if self._together:
             self._states = States()
-        with self._states.listening():
-            values = self._fetch(ranges)
+        values = self._states.listen_to(self._fetch, ranges)
         unheard = self._given is not None and not self._states.heard
         if unheard or len(self._states) > 1:
             raise ChangedError  # or nobody says that it was not; or it is that of a copy

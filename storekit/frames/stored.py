@@ -94,8 +94,7 @@ class StoredHome(Home):
         """Read header, index and trailer again."""
         far, states = self.store.latency >= Latency.NETWORK, States()
         try:
-            with states.listening():
-                frame = load_frame(self._ranges, far=far, offset=self.start)
+            frame = states.listen_to(load_frame, self._ranges, far=far, offset=self.start)
         except ChangedError:
             self.refresh()
         else:
@@ -117,8 +116,7 @@ class StoredHome(Home):
             marks = [] if states else [frame.mark]
             places = [(self.start + start, length) for start, length in (*marks, *asked)]
             try:
-                with states.listening():
-                    values = self._ranges(places)
+                values = states.listen_to(self._ranges, places)
             except KeyNotFoundError as error:  # which would be taken for a chunk that is not stored
                 text = f"{self.key!r}: the frame was there, and is gone"
                 raise StoreError(text, store=self.store, op="get", key=self.key) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -18,6 +18,7 @@ from storekit.errors import (
     TransportError,
     UnsupportedError,
 )
+from storekit.stores._forklock import fork_lock
 from storekit.stores._forward import Call
 
 __all__ = ["Change", "Changes", "is_change", "may_still_arrive", "was_refused"]
@@ -63,6 +64,11 @@ class Change:
         self.keys, self.prefix = frozenset(keys), prefix
         self.doubtful: set[str] = set()
 
+    @property
+    def names(self) -> list[str]:
+        """Its keys, and its prefix."""
+        return [*self.keys] if self.prefix is None else [*self.keys, self.prefix]
+
     def touches(self, key: str) -> bool:
         """Whether it may change that key."""
         return key in self.keys or (self.prefix is not None and key.startswith(self.prefix))
@@ -72,12 +78,14 @@ class Changes:
     """
     The changes under way in one store.
 
-    Threads: safe. No lock is held while a change is under way.
+    Threads: safe. No lock is held while a change is under way. In a forked child none is that the
+    threads of its parent have begun.
     """
 
     def __init__(self) -> None:
         self._running: list[Change] = []
-        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._lock = fork_lock()
 
     @contextmanager
     def change(self, call: Call, settle: Callable[[Change], None]) -> Iterator[Change]:
@@ -89,39 +97,53 @@ class Changes:
         keys, under way, too, to find out what they hold; again, if they were changed meanwhile. Its
         error is raised unless the call has one.
         """
-        change = self._begin(Change(call.keys, call.prefix))
+        change = Change(call.keys, call.prefix)
+        doubtful: set[str] | None = None
         try:
-            yield change
-        except BaseException as error:
             try:
-                self._settle(self._end(change), settle)
+                self._begin(change)
+                yield change
+            finally:
+                doubtful = self._end(change)
+        except BaseException as error:
+            if doubtful is None:  # an interrupt came before it had ended
+                doubtful = self._end(change)
+            try:
+                self._settle(doubtful, settle)
             except StoreError as second:
                 error.add_note(f"and afterwards: {second}")
             raise
-        self._settle(self._end(change), settle)
+        self._settle(doubtful, settle)
 
     def _settle(self, doubtful: set[str], settle: Callable[[Change], None]) -> None:
         while doubtful:
-            change = self._begin(Change(doubtful))
+            change = Change(doubtful)
             try:
-                settle(change)
-            finally:
-                doubtful = self._end(change)
+                try:
+                    self._begin(change)
+                    settle(change)
+                finally:
+                    doubtful = self._end(change)
+            except BaseException:
+                self._end(change)
+                raise
 
-    def _begin(self, change: Change) -> Change:
+    def _begin(self, change: Change) -> None:
         with self._lock:
+            if self._process != os.getpid():
+                self._running, self._process = [], os.getpid()
             for other in self._running:
                 common = {key for key in change.keys if other.touches(key)}
                 common.update(key for key in other.keys if change.touches(key))
                 change.doubtful |= common
                 other.doubtful |= common
             self._running.append(change)
-        return change
 
     def _end(self, change: Change) -> set[str]:
         """The doubtful keys that nobody is changing any more."""
         with self._lock:
-            self._running.remove(change)
+            if change in self._running:
+                self._running.remove(change)
             return {
                 key
                 for key in change.doubtful

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from storekit.stores._changes import Change
+from storekit.stores._forklock import fork_lock
 
 __all__ = ["Ledger"]
 
@@ -33,7 +33,7 @@ class Ledger:
         self._max_bytes, self._max_keys = max_bytes, max_keys
         self._unknown: set[str] = set()  # whose size is only known to be no greater
         self._late: dict[str, int] = {}  # how large values are that may still arrive
-        self._lock = threading.Lock()
+        self._lock = fork_lock()
 
     @property
     def used(self) -> tuple[int, int]:

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 from storekit.errors import KeyNotFoundError, StoreError
 from storekit.keys import resolve_range
-from storekit.stores._cache_entries import CacheStats, Entry, Flight, Question
+from storekit.stores._cache_entries import CacheStats, Entry, Flight, Plan, Question
 from storekit.stores._cache_index import Index
-from storekit.stores._changes import is_change, may_still_arrive
+from storekit.stores._changes import Change, is_change, may_still_arrive
 from storekit.stores._checks import check_flag, check_limit
 from storekit.stores.base import ReadableStore, Store, WritableStore
 from storekit.stores.memory import MemoryStore
@@ -52,7 +52,8 @@ class CacheStore(WrapperStore):
 
     What the cache store has lost, or cannot give, is a miss. Its entries lie under names of this
     object alone; those of another process, or of an earlier one, are never looked at. They are
-    removed when they are no longer needed and by `close`, but not when the process is killed.
+    removed when they are no longer needed and by `close`, but not when the process is killed, nor
+    always when Ctrl-C comes just then.
 
     Args:
         store: The inner store.
@@ -74,7 +75,8 @@ class CacheStore(WrapperStore):
 
         ValueError: If `max_bytes` is negative or no int, or entries would lie among the data.
 
-    Threads: as safe as the two stores. No lock is held while one of them is asked.
+    Threads: as safe as the two stores. No lock is held while one of them is asked. It can be
+    used as before when Ctrl-C has come, and in a forked child, whatever was under way.
 
     A restored pickle has the same parameters, and begins with nothing kept. A `MemoryStore` given
     as `cache` does not travel, and does not count when two stores are compared.
@@ -105,9 +107,7 @@ class CacheStore(WrapperStore):
 
     def clear(self) -> None:
         """Forget everything that is kept, also what is just being read."""
-        gone = self._index.begin((), "")
-        self._index.end((), "", done=True)
-        self._discard(gone)
+        self._discard(self._index.clear())
 
     def close(self) -> None:
         """Remove the entries from the cache store, and close the inner store."""
@@ -139,15 +139,19 @@ class CacheStore(WrapperStore):
         return [answers[question] for question in questions]
 
     def _change(self, call: Call, proceed: Callable[[], Any]) -> Any:
-        gone = self._index.begin(call.keys, call.prefix)
+        change = Change(call.keys, call.prefix)
         try:
-            self._discard(gone)
-            answer = proceed()
-        except BaseException as error:
-            self._index.end(call.keys, call.prefix, arriving=may_still_arrive(error))
+            try:
+                self._discard(self._index.begin(change))
+                answer = proceed()
+                self._index.end(change, done=True)
+                return answer
+            except BaseException as error:
+                self._index.end(change, arriving=may_still_arrive(error))
+                raise
+        except BaseException:
+            self._index.end(change, arriving=True)  # an interrupt came before it had ended
             raise
-        self._index.end(call.keys, call.prefix, done=True)
-        return answer
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -160,16 +164,15 @@ class CacheStore(WrapperStore):
         try:
             while len(answers) < total:
                 missing = dict.fromkeys(each for each in questions if each not in answers)
-                plan = self._index.plan(missing, self.clock.event)
+                # First what others may be waiting for: so no two wait for each other.
+                plan, led = self._lead(missing, ask)
+                answers |= led
+                said.update(flight.said for flight in plan.mine.values())
                 if plan.held:
                     found = self._recall(plan.held)
                     hits += len(found)
                     said.update(plan.held[each].said for each in found)
                     answers |= {each: _answer(self, each, value) for each, value in found.items()}
-                # First what others may be waiting for: so no two wait for each other.
-                if plan.mine:
-                    answers |= self._lead(plan.mine, ask)
-                    said.update(flight.said for flight in plan.mine.values())
                 for question, flight in plan.joined.items():
                     flight.wait()
                     if flight.error is None:
@@ -183,27 +186,36 @@ class CacheStore(WrapperStore):
         _say(said)
         return answers
 
-    def _lead(self, flights: dict[Question, Flight], ask: _Ask) -> dict[Question, Any]:
-        """Ask the inner store, tell those who wait, and keep the answers."""
+    def _lead(self, questions: Collection[Question], ask: _Ask) -> tuple[Plan, dict[Question, Any]]:
+        """A plan for questions, and the answers to those of them that had to be asked."""
+        plan = Plan()
         try:
-            heard = Heard()
             try:
-                with heard.listening():
-                    answers = dict(zip(flights, ask(list(flights)), strict=True))
-            except BaseException as error:
-                for question, flight in flights.items():
-                    self._index.land(flight, None, error)
-                    if isinstance(error, KeyNotFoundError) and question.part is None:
-                        self._keep(question, flight, None)
-                raise
+                self._index.plan(plan, questions, self.clock.event)
+                return plan, self._fly(plan.mine, ask) if plan.mine else {}
+            finally:
+                self._index.leave(plan.mine)
+        except BaseException:
+            self._index.leave(plan.mine)  # an interrupt may have come before all had left
+            raise
+
+    def _fly(self, flights: dict[Question, Flight], ask: _Ask) -> dict[Question, Any]:
+        """Ask the inner store, tell those who wait, and keep the answers."""
+        heard = Heard()
+        try:
+            answers = dict(zip(flights, heard.listen_to(ask, list(flights)), strict=True))
+        except BaseException as error:
             for question, flight in flights.items():
-                flight.said = heard.said
-                self._index.land(flight, answers[question])
-            for question, flight in flights.items():
-                self._keep(question, flight, answers[question])
-            return answers
-        finally:
-            self._index.leave(flights)
+                self._index.land(flight, None, error)
+                if isinstance(error, KeyNotFoundError) and question.part is None:
+                    self._keep(question, flight, None)
+            raise
+        for question, flight in flights.items():
+            flight.said = heard.said
+            self._index.land(flight, answers[question])
+        for question, flight in flights.items():
+            self._keep(question, flight, answers[question])
+        return answers
 
     # --- the cache store --------------------------------------------------------------------------
 
@@ -233,8 +245,9 @@ class CacheStore(WrapperStore):
         if not ranges:
             return ()
         try:
-            with Heard().listening():  # the state of an entry is not that of the value
-                values: Sequence[Value | None] = self.cache.get_partial_values(ranges)
+            # Unheard by others: the state of an entry is not that of the value.
+            values: Sequence[Value | None]
+            values = Heard().listen_to(self.cache.get_partial_values, ranges)
         except StoreError:
             return [None] * len(ranges)
         return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -74,8 +74,7 @@ class QuotaStore(WrapperStore):
             )
         self._changes = Changes()
         self._ledger: Ledger | None = None
-        self._counting: Event | None = None
-        self._lock = threading.Lock()
+        self._counting: dict[int, Event] = {}  # by process: a forked one has no other threads
 
     @property
     def used_bytes(self) -> int:
@@ -117,22 +116,27 @@ class QuotaStore(WrapperStore):
         """What there is, counted by the first who asks while the others wait."""
         if not self._limited:
             return Ledger(self._count(), None, None)
-        while True:
-            with self._lock:
-                if self._ledger is not None:
-                    return self._ledger
-                counting = self._counting
-                if counting is None:
-                    mine = self._counting = self.clock.event()
-            if counting is not None:
-                counting.wait()
-                continue
+        process = os.getpid()
+        while self._ledger is None:
+            mine = self.clock.event()
             try:
-                self._ledger = Ledger(self._count(), self.max_bytes, self.max_keys)
-            finally:
-                with self._lock:
-                    self._counting = None
-                mine.set()
+                try:
+                    counting = self._counting.setdefault(process, mine)
+                    if counting is not mine:
+                        counting.wait()
+                    elif self._ledger is None:  # else another one has just done it
+                        self._ledger = Ledger(self._count(), self.max_bytes, self.max_keys)
+                finally:
+                    self._stop_counting(process, mine)
+            except BaseException:
+                self._stop_counting(process, mine)  # an interrupt may have come in the midst of it
+                raise
+        return self._ledger
+
+    def _stop_counting(self, process: int, event: Event) -> None:
+        if self._counting.get(process) is event:
+            del self._counting[process]
+        event.set()
 
     def _count(self) -> dict[str, int]:
         if not _can_be_counted(self.inner):

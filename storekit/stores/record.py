@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from storekit.shared import Shared
 from storekit.stores import _recording_file
 from storekit.stores._answers import owned
+from storekit.stores._forklock import fork_lock
 from storekit.stores._recorded import Recorded, RecordedError, Traits
 from storekit.stores.base import Store
 from storekit.stores.wrapper import Call, WrapperStore
@@ -34,7 +34,7 @@ class Recording(Shared):
         self._traits = traits
         self._calls = dict(enumerate(calls))  # by the order in which they began
         self._begun = len(self._calls)
-        self._lock = threading.Lock()
+        self._lock = fork_lock()
 
     def save(self, path: str | PathLike[str]) -> None:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Hashable
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from storekit.shared import Shared
 from storekit.stores._answering import AnsweringStore
 from storekit.stores._answers import READS, owned
 from storekit.stores._checks import check_clock
+from storekit.stores._forklock import fork_lock
 from storekit.stores._forward import Call
 from storekit.stores._recorded import Recorded, RecordedError
 from storekit.stores.base import ListableStore
@@ -137,7 +137,7 @@ class Position(Shared):
         self._uses: Counter[Call] = Counter()
         self._changes = 0
         self._seen: dict[Call, int] = {}  # how many changes there had been when it was made last
-        self._lock = threading.Lock()
+        self._lock = fork_lock()
 
     def next(self, call: Call, recorded: int) -> int | None:
         """Which of so many recorded answers is the next; None if there is no further one."""

@@ -7,12 +7,14 @@ whoever reads one value by several calls listens. Wrappers need not know of it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 __all__ = ["ChangedError", "Heard", "Said", "States", "say_state"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Said(NamedTuple):
@@ -46,19 +48,20 @@ class States:
         """In how many places."""
         return len(self._known)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listen_to(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """
-        A context in which stores say what the states are.
+        Do something during which stores say what the states are, and return what it returns.
 
         Raises:
             ChangedError: If one is another than before.
         """
-        before = _listener.set(self)
+        # No context manager: Ctrl-C may come when it begins or ends, and one would listen on.
+        before = _listener.get()
         try:
-            yield
+            _listener.set(self)
+            return work(*args, **kwargs)
         finally:
-            _listener.reset(before)
+            _listener.set(before)
 
     def hear(self, place: Hashable, state: Hashable, lasting: bool) -> None:
         """

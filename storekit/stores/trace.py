@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from storekit.shared import Shared
 from storekit.stores import _trace_views
 from storekit.stores._answers import OPERATIONS, download
 from storekit.stores._checks import check_clock
+from storekit.stores._forklock import fork_lock
 from storekit.stores.base import Store
 from storekit.stores.trace_records import OpTotal, TraceRecord
 from storekit.stores.wrapper import Call, WrapperStore
@@ -45,8 +47,9 @@ class Trace(Shared):
         self.limit = limit
         self._records: deque[TraceRecord] = deque(maxlen=limit)
         self._dropped = 0
-        self._slots: dict[int, int] = {}  # by thread, of those that have a call under way
-        self._lock = threading.Lock()
+        # By process and thread, of those that have a call under way: a forked one has others.
+        self._slots: dict[tuple[int, int], int] = {}
+        self._lock = fork_lock()
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -164,19 +167,20 @@ class Trace(Shared):
     @contextmanager
     def _slot(self) -> Iterator[int]:
         """A context with the slot of a call of this thread; that of the call around it, if any."""
-        thread = threading.get_ident()
-        with self._lock:
-            nested = thread in self._slots
-            if not nested:
-                taken = set(self._slots.values())
-                self._slots[thread] = next(number for number in count() if number not in taken)
-            slot = self._slots[thread]
+        here = os.getpid(), threading.get_ident()
+        nested = here in self._slots
         try:
-            yield slot
+            if not nested:
+                with self._lock:
+                    taken = {
+                        slot for (process, _), slot in self._slots.items() if process == here[0]
+                    }
+                    self._slots[here] = next(number for number in count() if number not in taken)
+            yield self._slots[here]
         finally:
             if not nested:
                 with self._lock:
-                    del self._slots[thread]
+                    self._slots.pop(here, None)
 
     def _add(self, record: TraceRecord) -> None:
         with self._lock:

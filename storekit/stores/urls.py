@@ -19,7 +19,6 @@ this disk is read-only, and the options are for the store that it lies in, but `
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -40,7 +39,6 @@ __all__ = ["open_parent", "open_store", "register_scheme"]
 Opener: TypeAlias = Callable[..., Store]
 
 _memories: dict[str, Store] = {}
-_guard = threading.Lock()
 
 
 def open_store(url: str | os.PathLike[str], *, driver: str | None = None, **options: Any) -> Store:
@@ -156,12 +154,12 @@ def _open_memory(url: str, **options: Any) -> Store:
     name, _, path = url.partition("://")[2].strip("/").partition("/")
     if not name:
         return MemoryStore(**options)
-    with _guard:
-        if options and name in _memories:
+    store = _memories.get(name)
+    if store is None or options:
+        made = MemoryStore(**options)
+        store = _memories.setdefault(name, made)  # one step: of two threads, one comes first
+        if options and store is not made:
             raise ValueError(f"the store memory://{name} is there already; it takes no options")
-        if name not in _memories:
-            _memories[name] = MemoryStore(**options)
-        store = _memories[name]
     return PrefixStore(store, f"{path}/") if path else store
 
 

@@ -13,7 +13,21 @@ import pytest
 from forking import in_child
 from store_samples import FakeClock
 
-from storekit.stores import LocalStore, MemoryStore, SlowStore, WrapperStore, _forklock
+from storekit.errors import QuotaExceededError
+from storekit.stores import (
+    CacheStore,
+    Call,
+    LocalStore,
+    MemoryStore,
+    QuotaStore,
+    Recording,
+    RecordStore,
+    SlowStore,
+    Trace,
+    TraceStore,
+    WrapperStore,
+    _forklock,
+)
 from storekit.stores._forklock import fork_lock
 
 pytestmark = [
@@ -25,6 +39,10 @@ STORES: dict[str, Callable[[Path], Any]] = {
     "memory": lambda path: MemoryStore(),
     "local": LocalStore,
     "wrapped": lambda path: SlowStore(WrapperStore(MemoryStore()), 1, clock=FakeClock()),
+    "cache": lambda path: CacheStore(MemoryStore(), max_bytes=3, negative=True),
+    "quota": lambda path: QuotaStore(MemoryStore(), max_keys=1000),
+    "trace": lambda path: TraceStore(MemoryStore(), Trace(limit=9)),
+    "record": lambda path: RecordStore(MemoryStore(), Recording()),
 }
 
 
@@ -125,3 +143,106 @@ def test_a_lock_is_forgotten_with_its_owner() -> None:
     assert len(_forklock._locks) == before + 10
     del locks
     assert len(_forklock._locks) == before
+
+
+class Stopping(WrapperStore):
+    """The first call of an operation waits until it may go on."""
+
+    def __init__(self, store: Any, op: str) -> None:
+        super().__init__(store)
+        self.op = op
+        self.reached, self.may_go_on = threading.Event(), threading.Event()
+
+    def _around(self, call: Call, proceed: Callable[[], Any]) -> Any:
+        if call.op == self.op and not self.reached.is_set():
+            self.reached.set()
+            assert self.may_go_on.wait(20)
+        return proceed()
+
+
+@contextmanager
+def under_way(store: Any, work: Callable[[], object]) -> Iterator[None]:
+    """A thread in the midst of a call of the store that stops."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert store.reached.wait(20)
+    try:
+        yield
+    finally:
+        store.may_go_on.set()
+        thread.join()
+
+
+def test_a_child_waits_for_no_reader_of_its_parent() -> None:
+    """What the parent was reading through a cache at the fork the child reads itself, and keeps."""
+    inner = Stopping(MemoryStore({"a": b"1"}), "get")
+    store: Any = CacheStore(inner)
+
+    def work() -> None:
+        assert [store.get("a"), store.get("a")] == [b"1"] * 2
+        assert store.stats.hits == 1
+
+    with under_way(inner, lambda: store.get("a")):
+        assert in_child(work) == 0
+
+
+def test_a_change_of_the_parent_may_reach_the_child() -> None:
+    """What the parent was changing at the fork is not kept by the child until it changes it."""
+    inner = Stopping(MemoryStore({"a": b"1"}), "set")
+    store: Any = CacheStore(inner)
+
+    def work() -> None:
+        assert [store.get("a"), store.get("a")] == [b"1"] * 2
+        assert store.stats.hits == 0
+        store.set("a", b"3")
+        assert [store.get("a"), store.get("a")] == [b"3"] * 2
+        assert store.stats.hits == 1
+
+    with under_way(inner, lambda: store.set("a", b"2")):
+        assert in_child(work) == 0
+    assert store.get("a") == b"2"
+
+
+def test_a_child_counts_what_its_parent_was_counting() -> None:
+    """A child writes within its quota, though the parent was counting at the fork."""
+    inner = Stopping(MemoryStore({"a": b"1"}), "list")
+    store: Any = QuotaStore(inner, max_keys=2)
+
+    def work() -> None:
+        store.set("b", b"1")
+        assert store.used_keys == 2
+        with pytest.raises(QuotaExceededError):
+            store.set("c", b"1")
+
+    with under_way(inner, lambda: store.used_keys):
+        assert in_child(work) == 0
+    work()
+
+
+def test_a_child_changes_what_its_parent_was_changing() -> None:
+    """The size of what the parent was writing at the fork is known after a write of the child."""
+    inner = Stopping(MemoryStore(), "set")
+    store: Any = QuotaStore(inner, max_bytes=100)
+
+    def work() -> None:
+        assert store.used_bytes == 10
+        store.set("a", b"12345")
+        assert store.used_bytes == 5
+
+    with under_way(inner, lambda: store.set("a", b"1234567890")):
+        assert in_child(work) == 0
+    work()
+
+
+def test_the_slots_of_a_child_are_its_own() -> None:
+    """Calls that the parent had under way at the fork take no slot of the child's trace."""
+    inner = Stopping(MemoryStore({"a": b"1"}), "get")
+    store: Any = TraceStore(inner)
+
+    def work() -> None:
+        store.get("a")
+        assert store.trace.records[-1].slot == 0
+
+    with under_way(inner, lambda: store.get("a")):
+        assert in_child(work) == 0
+    work()
