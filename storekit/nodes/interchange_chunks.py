@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import prod
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from storekit.clock import REAL_CLOCK, Clock
 from storekit.codecs.b2nd import FrameCoder
 from storekit.codecs.chain import Guarded
 from storekit.errors import CodecError, KeyNotFoundError
@@ -24,9 +23,9 @@ from storekit.frames.plugins import refuse_plugins
 from storekit.frames.transfer import bare_chunk, chunk_sizes, unwrap_chunk, wrap_chunk
 from storekit.nodes.array import Array
 from storekit.nodes.frame_array import FrameArray
+from storekit.nodes.interchange_threads import in_flight
 from storekit.nodes.placing import writable
 from storekit.nodes.zarr_array import ZarrArray
-from storekit.pool import run
 from storekit.selection.parse import select
 from storekit.stores.base import Store
 from storekit.typing import AnyArray, DType, Shape
@@ -35,26 +34,17 @@ __all__ = [
     "FrameTarget",
     "Source",
     "ZarrTarget",
-    "clock_of",
     "coder_of",
     "copy_chunks",
-    "in_flight",
     "name_of_chunks",
     "params_of_coder",
     "source_of",
 ]
 
-T = TypeVar("T")
-
 Box: TypeAlias = tuple[slice, ...]
 
 Raw: TypeAlias = bytes | int | None
 """A bare chunk, or what an index has in place of one; None if it must be decoded."""
-
-_IN_FLIGHT = 256 << 20
-"""Decoded bytes of the chunks that are on their way at once, though it may be more of a few."""
-
-_FEWEST = 4
 
 _BOX = 32 << 20
 """Decoded bytes of several chunks of the target up to which they are copied as one."""
@@ -257,47 +247,6 @@ def copy_chunks(source: Source, target: FrameTarget | ZarrTarget, *, raw: bool =
 
     size = prod(step) * source.dtype.itemsize
     in_flight(enumerate(np.ndindex(*counts)), work, source.place, target.place, size)
-
-
-def in_flight(
-    items: Iterable[T],
-    work: Callable[[Iterable[T]], None],
-    source: Home | Store,
-    target: Home | Store,
-    size: int,
-) -> None:
-    """
-    Copy pieces side by side, though not too many.
-
-    Args:
-        items: The pieces.
-
-        work: What copies some of them.
-
-        source: Where they come from.
-
-        target: Where they go to.
-
-        size: Decoded bytes of each.
-    """
-    crew = max(source.concurrency, target.concurrency)
-    workers = min(crew, max(_IN_FLIGHT // max(size, 1), _FEWEST))
-    run(items, work, clock=clock_of(source, target), workers=workers, crew=crew)
-
-
-def clock_of(source: Home | Store, target: Home | Store) -> Clock:
-    """
-    Whose threads copy. A clock that is not the machine's may let no others wait for it.
-
-    Raises:
-        ValueError: If there are two such clocks.
-    """
-    clocks = {source.clock, target.clock} - {REAL_CLOCK}
-    if len(clocks) > 1:
-        raise ValueError(
-            "source and target go by two clocks, and threads can wait for one: give both the same"
-        )
-    return clocks.pop() if clocks else max(source, target, key=lambda place: place.latency).clock
 
 
 def _step(source: Source, target: FrameTarget | ZarrTarget) -> Shape:

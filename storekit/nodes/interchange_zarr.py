@@ -15,13 +15,12 @@ from storekit.nodes.frame_array import FrameArray
 from storekit.nodes.group import Group
 from storekit.nodes.interchange_chunks import (
     ZarrTarget,
-    clock_of,
     copy_chunks,
-    in_flight,
     name_of_chunks,
     source_of,
 )
 from storekit.nodes.interchange_plan import Wishes, new_zarr
+from storekit.nodes.interchange_threads import clock_of, in_flight
 from storekit.nodes.metadata import GroupMetadata
 from storekit.nodes.naming import check_name, document_key, join_path
 from storekit.nodes.node import Node
