@@ -12,23 +12,33 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def interrupted(statement: Callable[[], object], moment: int) -> KeyboardInterrupt | None:
+def interrupted(
+    statement: Callable[[], object], moment: int, *files: str
+) -> KeyboardInterrupt | None:
     """
     Run a statement with Ctrl-C at the n-th moment, and return that; None if it was through before.
 
     The moments are those when a function of Python begins and when one of C returns. There a
     profiler can raise, and what it raises takes the way of a signal: not so a tracer, whose lines
     also begin where no signal is seen, such as at the end of a `with`, before its lock is free.
+
+    Args:
+        statement: What is run, in this thread.
+
+        moment: Counted from 0.
+
+        files: How the names end of source files whose moments count. Defaults to all.
     """
     seen = -1
     place = ""
 
     def profile(frame: FrameType, event: str, _: Any) -> None:
         nonlocal seen, place
-        if event in ("call", "c_return") and frame.f_code.co_filename != __file__:
+        file = frame.f_code.co_filename
+        if event in ("call", "c_return") and file.endswith(files or "") and file != __file__:
             seen += 1
             if seen == moment:
-                place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+                place = f"{file}:{frame.f_lineno}"
                 raise KeyboardInterrupt
 
     before = sys.getprofile()

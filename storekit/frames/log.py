@@ -28,7 +28,6 @@ from storekit.frames.logfile import (
     beside,
     file_error,
     file_errors,
-    open_alone,
     write_at,
 )
 from storekit.keys import resolve_range
@@ -141,23 +140,33 @@ class LogHome(Home):
             raise ReadOnlyError(
                 f"a frame in the midst of {self.path!r} cannot be changed", op="set", key=self.path
             )
+        while True:
+            file = self._opened()
+            try:  # entered before there is a lock, so that it is given back whenever Ctrl-C comes
+                with file_errors(self.path, "set"):
+                    fcntl.flock(file.fd, fcntl.LOCK_EX)
+                    if not os.path.samestat(os.stat(self.path), os.fstat(file.fd)):
+                        continue  # it has been replaced meanwhile
+                    _, snapshot = self._load_from(file)
+                change = _LogChange(self, snapshot, file)
+                try:
+                    yield change
+                finally:
+                    change.close()
+                return
+            finally:
+                # Closing would not do: a child forked meanwhile holds the same lock by its copy.
+                try:  # noqa: SIM105 - Ctrl-C might come in `suppress`
+                    fcntl.flock(file.fd, fcntl.LOCK_UN)
+                except OSError:
+                    pass
+
+    def _opened(self) -> LogFile:
         try:
             with file_errors(self.path, "set"):
-                file = open_alone(self.path)
+                return LogFile(self.path, os.O_RDWR)
         except AccessDeniedError as error:
             raise ReadOnlyError(str(error), op="set", key=self.path) from error
-        try:
-            with file_errors(self.path, "set"):
-                _, snapshot = self._load_from(file)
-            change = _LogChange(self, snapshot, file)
-            try:
-                yield change
-            finally:
-                change.close()
-        finally:
-            # Closing would not do: a child forked meanwhile holds the same lock through its copy.
-            with suppress(OSError):
-                fcntl.flock(file.fd, fcntl.LOCK_UN)
 
 
 class _LogChange(Change):

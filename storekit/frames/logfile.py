@@ -1,13 +1,12 @@
-"""Local files that frames are in: opened, locked, written, and told apart."""
+"""Local files that frames are in: opened, written, and told apart."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from storekit.errors import (
@@ -20,9 +19,10 @@ from storekit.errors import (
 from storekit.frames.layout import MIN_HEADER
 from storekit.keys import RESERVED, resolve_range
 from storekit.stores._files import pread
+from storekit.stores._open_file import OpenFile
 from storekit.typing import ByteRange, Value
 
-__all__ = ["LogFile", "Stamp", "beside", "file_error", "file_errors", "open_alone", "write_at"]
+__all__ = ["LogFile", "Stamp", "beside", "file_error", "file_errors", "write_at"]
 
 
 class Stamp(NamedTuple):
@@ -45,19 +45,14 @@ class Stamp(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, fixed)
 
 
-class LogFile:
-    """An open file, closed when nobody reads from it any more."""
+class LogFile(OpenFile):
+    """An open file with a frame in it."""
 
     def __init__(self, path: str, flags: int = os.O_RDONLY) -> None:
+        super().__init__(path, flags)
         self.path = path
-        # Without O_NONBLOCK one would wait for somebody at the other end of a pipe.
-        self.fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(self.fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-
-    def __del__(self) -> None:
-        with suppress(AttributeError, OSError):
-            os.close(self.fd)
 
     def ranges(self, ranges: Sequence[ByteRange]) -> list[Value]:
         """Some ranges of the file, clamped to it."""
@@ -75,20 +70,6 @@ class LogFile:
             start: Where in this file the frame begins.
         """
         return Stamp.of(status, pread(self.fd, start, start + MIN_HEADER))
-
-
-def open_alone(path: str) -> LogFile:
-    """
-    A file, opened to be written by nobody else; until its lock is given back.
-
-    Raises:
-        OSError: As `os.open`, and if the file system has no locks.
-    """
-    while True:
-        file = LogFile(path, os.O_RDWR)
-        fcntl.flock(file.fd, fcntl.LOCK_EX)
-        if os.path.samestat(os.stat(path), os.fstat(file.fd)):
-            return file  # and not one that has been replaced meanwhile
 
 
 def beside(path: str) -> str:
