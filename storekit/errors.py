@@ -41,6 +41,7 @@ or `FileNotFoundError` for is one here, too.
 from __future__ import annotations
 
 import builtins
+import typing
 
 __all__ = [
     "AccessDeniedError",
@@ -176,9 +177,22 @@ class ConnectionLostError(TransportError, ConnectionError):
 
 
 class RateLimitedError(TransportError):
-    """The backend asks for fewer requests; `retry_after` is its wish in seconds, or None."""
+    """
+    The backend asks for fewer requests.
 
-    retry_after: float | None = None
+    Args:
+        message: What it said.
+
+        retry_after: How long it wishes not to be asked, in seconds; None if it does not say.
+
+        more: As of every `StoreError`.
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, **more: typing.Any
+    ) -> None:
+        super().__init__(message, **more)
+        self.retry_after = retry_after
 
 
 class ServerError(TransportError):

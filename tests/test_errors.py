@@ -125,8 +125,10 @@ def test_a_rate_limit_may_say_when_to_come_back() -> None:
     """`retry_after` is None until somebody knows, and survives pickling."""
     error = RateLimitedError("slow down")
     assert error.retry_after is None
-    error.retry_after = 2.5
+    error = RateLimitedError("slow down", op="get", retry_after=2.5)
+    assert (error.retry_after, str(error)) == (2.5, "get: slow down")
     assert pickle.loads(pickle.dumps(error)).retry_after == 2.5
+    assert copy.deepcopy(error).retry_after == 2.5
 
 
 def test_builtin_errors_are_caught_by_their_name() -> None:

@@ -59,9 +59,7 @@ def failure(place: Place, status: int, headers: Mapping[str, str], now_ns: int) 
         return place.error(StoreError, text, retryable=True)
     wish = _retry_after(headers, now_ns)
     if status == 429 or (status == 503 and wish is not None):
-        error = place.error(RateLimitedError, text)
-        error.retry_after = wish  # type: ignore[attr-defined]
-        return error
+        return place.error(RateLimitedError, text, retry_after=wish)
     if status >= 500:
         return place.error(ServerError, text, retryable=status not in _LASTING)
     return place.error(StoreError, text)
