@@ -19,9 +19,11 @@ from storekit.errors import (
     ShapeError,
     TimeoutError,
 )
+from storekit.simulation import VirtualClock
 from storekit.stores.fault import Fault
 from storekit.stores.faulty import FaultyStore
 from storekit.stores.quota import QuotaStore
+from storekit.stores.slow import SlowStore
 from storekit.stores.wrapper import Call
 
 STORES: dict[str, Callable[[Path], Any]] = {
@@ -41,9 +43,10 @@ UNFIT: dict[str, tuple[type[Exception], dict[str, Any]]] = {
     "half a character": (UnicodeEncodeError, {"data": np.array(["\ud800"], "O"), "dtype": str}),
 }
 
-BREAKS: dict[str, Callable[[str, str], BaseException]] = {
-    "lost": lambda op, key: ConnectionLostError("gone"),
-    "Ctrl-C": lambda op, key: KeyboardInterrupt(),
+BREAKS: dict[str, dict[str, Any]] = {
+    "lost": {},
+    "answer lost": {"when": "after"},
+    "Ctrl-C": {"error": lambda op, key: KeyboardInterrupt()},
 }
 
 
@@ -51,12 +54,6 @@ def contents(store: Any) -> dict[str, bytes]:
     """Everything that a store holds, whatever kind of the above it is."""
     store = getattr(store, "inner", store)
     return {key: bytes(store.get(key)) for key in store.list()}
-
-
-def chunks_break(call: Call) -> None:
-    """What a `HookedStore` does that takes documents, and no chunk."""
-    if call.op.startswith(("set", "compare")) and "/c/" in "".join(call.keys):
-        raise ConnectionLostError("gone")
 
 
 # --- create ---------------------------------------------------------------------------------------
@@ -93,7 +90,7 @@ def test_data_that_fits_is_cast_and_repeated(shape: tuple[int, ...]) -> None:
 def test_a_failed_create_leaves_no_array(kind: str, how: str, nth: int, tmp_path: Path) -> None:
     """Neither document nor chunks are left, and the next attempt finds the place free."""
     inner, data = STORES[kind](tmp_path), numbered((10,))
-    fault = Fault("*set*", "a/c/*", BREAKS[how], nth=nth)
+    fault = Fault("*set*", "a/c/*", **BREAKS[how], nth=nth)
     with pytest.raises((ConnectionLostError, KeyboardInterrupt)) as caught:
         ZarrArray.create(FaultyStore(inner, [fault]), "a", data=data, chunks=3, codecs="none")
     assert not hasattr(caught.value, "__notes__")
@@ -159,7 +156,7 @@ def test_a_failed_append_leaves_the_array_as_it_was(
     inner, data = STORES[kind](tmp_path), numbered((4, 4))
     ZarrArray.create(inner, "a", data=data, chunks=(3, 2), codecs="none", fill_value=-1)
     before = open_zarr(inner, "a").metadata
-    fault = Fault(("*set", "set_values"), "a/c/*", BREAKS[how], nth=nth)
+    fault = Fault(("*set", "set_values"), "a/c/*", **BREAKS[how], nth=nth)
     array = open_zarr(FaultyStore(inner, [fault]), "a")
     rows = numbered((5, 4) if axis == 0 else (4, 5)) + 100
     with pytest.raises((ConnectionLostError, KeyboardInterrupt)) as caught:
@@ -215,6 +212,63 @@ def test_rows_of_others_are_not_taken_back(kind: str, tmp_path: Path) -> None:
         open_zarr(HookedStore(inner, hook), "a").append([2, 2])
     assert "2 to 3" in caught.value.__notes__[0]
     assert open_zarr(inner, "a")[...].tolist() == [1, 1, 0, 0, 3, 3]
+
+
+class Elsewhere(HookedStore):
+    """The same values as seen by another process: with locks of its own."""
+
+    def _place(self, key: str) -> tuple[Any, str]:
+        return id(self), key
+
+
+def test_rows_that_others_append_meanwhile_are_not_cut_off() -> None:
+    """Another process that appends while failed rows are being cleared keeps its rows."""
+    memory = MemoryStore()
+    ZarrArray.create(memory, "a", data=[1, 1], chunks=2)
+    calls: list[str] = []
+
+    def hook(call: Call) -> None:
+        if "a/c/1" in call.keys and call.op != "get":
+            calls.append(call.op)
+            if len(calls) == 1:
+                raise ConnectionLostError("gone")
+            if len(calls) == 2:
+                open_zarr(memory, "a").append([3, 3])
+
+    with pytest.raises(ConnectionLostError) as caught:
+        open_zarr(Elsewhere(memory, hook), "a").append([2, 2])
+    assert calls[1:] == ["erase"]
+    assert "2 to 3" in caught.value.__notes__[0]
+    assert open_zarr(memory, "a")[...].tolist() == [1, 1, 0, 0, 3, 3]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_appends_beside_failures_loses_nothing(seed: int) -> None:
+    """
+    Of many who append rows over a poor connection, each finds his rows once if he saw no error, and
+    none of them if he saw one without a note.
+    """
+    memory, clock = MemoryStore(), VirtualClock(seed=seed, order="random", patience=5)
+    ZarrArray.create(memory, "a", shape=0, chunks=4, dtype="i4", codecs="none")
+    slow = SlowStore(memory, base_delay=1, clock=clock)
+    store = FaultyStore(slow, [Fault(("*set", "set_values"), "a/c/*", p=0.3)], seed=seed)
+    counts: dict[int, tuple[int, ...]] = {}
+
+    def job(name: int) -> None:
+        array = open_zarr(store if name % 2 else Elsewhere(store, lambda call: None), "a")
+        for row in range(name, 60, 4):
+            clock.sleep(row * 7 % 61)
+            try:
+                array.append(np.full(3, row + 1))
+                counts[row + 1] = (3,)
+            except ConnectionLostError as error:
+                counts[row + 1] = (0, 1, 2, 3) if hasattr(error, "__notes__") else (0,)
+
+    with clock.executor(4) as threads:
+        clock.gather([threads.submit(job, name) for name in range(4)])
+    rows = open_zarr(memory, "a")[...].tolist()
+    assert {row for row in counts if rows.count(row) not in counts[row]} == set()
+    assert {(0,), (3,)} <= set(counts.values())
 
 
 def test_rows_that_may_still_arrive_are_not_taken_back() -> None:
