@@ -161,7 +161,8 @@ EXCLUSIONS = (
         ("zarr-python",),
         "data type `struct`",
         kinds("struct", "nested struct"),
-        "zarr-python called it `structured`, which storekit writes if asked to",
+        "zarr-python called it `structured`, which storekit writes if asked to by "
+        '`dtype={"name": "structured", "configuration": {"fields": [["x", "int32"], ...]}}`',
         before=(3, 2),
     ),
     Exclusion(
