@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 __all__ = ["KeyTree"]
@@ -24,16 +25,16 @@ class KeyTree:
         """Add a key that is not there; or return the reason why it cannot live here."""
         if key + "/" in self._children:
             return f"there are keys under {key + '/'!r}"
-        missing = []
+        missing = {}
         child, prefix = key, _parent(key)
         while prefix not in self._children:
             if prefix[:-1] in self:
                 return f"{prefix[:-1]!r} is a key"
-            missing.append((prefix, child))
+            missing[prefix] = {child: None}
             child, prefix = prefix, _parent(prefix[:-1])
-        # The new branch is whole before it can be found.
-        for directory, only in missing:
-            self._children[directory] = {only: None}
+        # The new branch is whole before it can be found. No loop, nor a call: after them Ctrl-C may
+        # come, and half a branch would stay.
+        self._children |= missing
         self._children[prefix][child] = None
         return None
 
@@ -44,9 +45,9 @@ class KeyTree:
         while prefix and len(self._children[prefix]) == 1:
             empty.append(prefix)
             child, prefix = prefix, _parent(prefix[:-1])
+        deletions = map(self._children.__delitem__, empty)
         del self._children[prefix][child]
-        for directory in empty:
-            del self._children[directory]
+        deque(deletions, 0)  # no loop, either
 
     def under(self, prefix: str) -> Iterator[str]:
         """All keys under a prefix."""

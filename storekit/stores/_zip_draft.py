@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from storekit.errors import StoreError
 from storekit.keys import RESERVED
+from storekit.stores._open_file import OpenFile
 from storekit.stores._zip_source import FileSource
 from storekit.typing import Value
 
@@ -46,10 +47,11 @@ class Draft:
         self._folder = folder
         self.pid = os.getpid()
         try:
-            descriptor = _lock(lock)
+            right = _Right(lock, self._part)
         except BlockingIOError as error:
             raise StoreError(f"another store writes the archive {path!r}") from error
-        self.close = weakref.finalize(self, _release, descriptor, (self._part, lock), self.pid)
+        self.close = right.release
+        weakref.finalize(self, right.release)
 
     def begin(self, base: FileSource | None, length: int) -> FileSource:
         """A new file, which begins with so many bytes of another, and has its permissions."""
@@ -69,6 +71,7 @@ class Draft:
             FileExistsError: If it should be fresh, and is not.
         """
         os.fsync(source.fd)
+        source.status = os.fstat(source.fd)
         if fresh:
             os.link(self._part, self._path)
         else:
@@ -76,36 +79,52 @@ class Draft:
 
     def settle(self) -> None:
         """Bring to the disk that the archive is another file."""
-        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        folder = OpenFile(self._folder)
+        os.fsync(folder.fd)
+
+
+class _Right:
+    """
+    A lock on a file that is made for it.
+
+    Args:
+        path: Of that file.
+
+        part: What its holder alone may write.
+
+    Raises:
+        BlockingIOError: If somebody else has it.
+    """
+
+    def __init__(self, path: str, part: str) -> None:
+        self._files, self._pid = (part, path), os.getpid()
+        self._file: OpenFile | None = None
+        while True:
+            file = OpenFile(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The one before may have removed the file between the two calls.
+                if os.path.samestat(os.fstat(file.fd), os.stat(path)):
+                    self._file = file
+                    return
+            except FileNotFoundError:
+                pass
+            finally:
+                if self._file is None:
+                    fcntl.flock(file.fd, fcntl.LOCK_UN)
+
+    def release(self) -> None:
+        """Give the lock back, and remove the files; once."""
+        is_ours = os.getpid() == self._pid  # else it is the parent's, whose lock a child shares
+        file, self._file = self._file, None
+        if file is None or not is_ours:
+            return
         try:
-            os.fsync(folder)
+            for path in self._files:
+                with suppress(OSError):
+                    os.unlink(path)
         finally:
-            os.close(folder)
-
-
-def _lock(path: str) -> int:
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one before may have removed the file between the two calls.
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                return fd
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-
-
-def _release(fd: int, files: tuple[str, ...], pid: int) -> None:
-    if os.getpid() == pid:  # else it is the parent's, whose lock a child shares
-        for path in files:
-            with suppress(OSError):
-                os.unlink(path)
-        fcntl.flock(fd, fcntl.LOCK_UN)
-    os.close(fd)
+            fcntl.flock(file.fd, fcntl.LOCK_UN)
 
 
 def write_at(fd: int, position: int, *pieces: Value) -> int:

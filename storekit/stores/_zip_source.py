@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-import weakref
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from storekit.errors import StoreError
 from storekit.stores._files import pread
+from storekit.stores._open_file import OpenFile
 from storekit.stores.base import Latency, ReadableStore
 from storekit.stores.coalesce import Span, read_spans
 from storekit.typing import Value
@@ -35,19 +35,13 @@ class Source(Protocol):
         """The bytes of each half-open span; fewer where the source ends."""
 
 
-class FileSource:
-    """
-    An open file, which stays what it is, whatever happens to its name.
-
-    It is closed when nobody refers to it any more: so no thread reads from a descriptor that has
-    become another file.
-    """
+class FileSource(OpenFile):
+    """An open file, as a whole."""
 
     gap = _DISK_GAP
 
     def __init__(self, path: str, flags: int = os.O_RDONLY, mode: int = 0o666) -> None:
-        self.fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, mode)
-        weakref.finalize(self, os.close, self.fd)
+        super().__init__(path, flags, mode)
         self.status = os.fstat(self.fd)
         if not stat.S_ISREG(self.status.st_mode):
             raise OSError("it is no regular file")

@@ -55,6 +55,7 @@ class Writer(Shared):
         self._lock = fork_lock()
         self._draft = Draft(path)
         self._base: _State | None = None  # the file that others see, as far as we know
+        self._placed: FileSource | None = None  # what we have last put there, perhaps
         self._fresh = mode != "w"  # whether there must be no such file yet, if we know of none
         self.archive: Archive | None
         try:
@@ -114,7 +115,7 @@ class Writer(Shared):
             entry = new_entry(key, *facts)
             # If this fails, the next member is written over it.
             end = write_at(self._source.fd, archive.end, header(entry), packed)
-            obstacle = None if key in archive.entries else archive.tree.add(key)
+            obstacle = None if key in archive.tree else archive.tree.add(key)
             if obstacle:
                 raise ConflictingNames(f"cannot write {key!r}: {obstacle}")
             archive.end, self._changed = end, True
@@ -136,9 +137,11 @@ class Writer(Shared):
         return len(keys)
 
     def _drop(self, archive: Archive, key: str) -> None:
-        if archive.entries.pop(key, None) is not None:
-            archive.tree.remove(key)
+        if key in archive.entries:
             self._changed = True
+            if key in archive.tree:  # Ctrl-C may have come between this and the next
+                archive.tree.remove(key)
+            del archive.entries[key]
 
     # --- publishing -------------------------------------------------------------------------------
 
@@ -182,16 +185,19 @@ class Writer(Shared):
     def _publish(self, archive: Archive, source: FileSource) -> None:
         records = directory(archive.entries.values(), archive.end, archive.comment)
         os.ftruncate(source.fd, write_at(source.fd, archive.end, records))
-        if self._base is not None and _state_of(self.path) != self._base:
+        now = _state_of(self.path)
+        if self._placed is not None and now == _state(self._placed):
+            self._base = now  # which an interrupt has kept us from noticing
+        if self._base is not None and now != self._base:
             raise ChangedMeanwhile("another program has changed the archive meanwhile")
         # From here on nothing is written to this file any more, whatever happens: if it could not
         # take its place, or we were interrupted, the next change makes a copy.
         self._drafting = False
+        self._placed = source
         try:
             self._draft.publish(source, fresh=self._fresh and self._base is None)
         except FileExistsError as error:
             raise ChangedMeanwhile("another program has made the archive meanwhile") from error
-        source.status = os.fstat(source.fd)
         self._base = _state(source)
         self.archive, self._source = archive, source
         self._changed = False
@@ -200,14 +206,12 @@ class Writer(Shared):
     def close(self) -> None:
         """Flush, and give everything back; also if that fails."""
         with self._lock:
-            if self.archive is None:
-                return
             try:
-                if os.getpid() == self._draft.pid:
+                if self.archive is not None and os.getpid() == self._draft.pid:
                     self.flush()
             finally:
                 self.archive = None
-                self._draft.close()
+                self._draft.close()  # again, if it is closed: Ctrl-C may have come before this
 
 
 def _state(source: FileSource) -> _State:
