@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -35,17 +36,22 @@ def fork_lock() -> RLock:
 
 
 def _before() -> None:
+    _held.append(_guard)
     _guard.acquire()
     _held.extend(_locks)
-    for lock in _held:
+    for lock in _held[1:]:
         lock.acquire()
 
 
 def _after() -> None:
     while _held:
-        _held.pop().release()
-    _guard.release()
+        with suppress(RuntimeError):  # an interrupt came before it was taken, or once it was free
+            _held[-1].release()
+        _held.pop()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)
+    # Again, as Ctrl-C during a fork comes at its end, where Python ignores it, but not before it
+    # has ended the function.
+    os.register_at_fork(after_in_parent=_after, after_in_child=_after)

@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forking import in_child
+from signal_points import in_time, interrupted
 from store_samples import FakeClock
 
 from storekit.errors import QuotaExceededError
@@ -134,6 +136,31 @@ def test_locks_are_free_again_on_both_sides() -> None:
     assert in_child(check) == 0
     check()
     assert _forklock._held == []
+
+
+def test_ctrl_c_during_a_fork_leaves_all_locks_free() -> None:
+    """
+    Whenever it comes in one of the functions that are called around a fork, whose errors Python
+    ignores, other threads get the locks.
+    """
+    lock = fork_lock()
+    fork = [_forklock._before, _forklock._after, _forklock._after]
+
+    def take() -> None:
+        with _forklock._guard, lock:
+            pass
+
+    for number in range(len(fork)):
+        for moment in count():
+            for each in fork[:number]:
+                each()
+            error = interrupted(fork[number], moment)
+            for each in fork[number + 1 :]:
+                each()
+            assert _forklock._held == []
+            in_time(take)
+            if error is None:
+                break
 
 
 def test_a_lock_is_forgotten_with_its_owner() -> None:
