@@ -40,8 +40,8 @@ class QuotaStore(WrapperStore):
 
     When it is not clear what a change has done, because its answer got lost or because others
     changed the same key at the same time, the size is asked for anew. A write that was given up
-    (`TimeoutError`) may arrive at any time: its key counts as no smaller as long as this object
-    lives. So a `TimeoutStore` belongs outside, where nothing is given up within.
+    (`TimeoutError`, Ctrl-C) may arrive at any time: its key counts as no smaller as long as this
+    object lives. So a `TimeoutStore` belongs outside, where nothing is given up within.
 
     A store that holds too much already can be read, and may shrink.
 
@@ -57,7 +57,8 @@ class QuotaStore(WrapperStore):
 
         TypeError: If the contents of the store cannot be counted.
 
-    Threads: as safe as the inner store. While one counts what is there, others wait to write.
+    Threads: as safe as the inner store. While one counts what is there, others wait to write. A
+    forked child counts what its parent was writing then as the larger one, too, until it writes it.
     """
 
     def __init__(

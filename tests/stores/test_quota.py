@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+from signal_points import in_time, interrupted
 from store_samples import DictStore, ListableDict, PlainDict, WriteOnly
 
 from storekit.errors import (
@@ -512,3 +514,22 @@ def test_impossible_limits_are_refused(name: str, value: Any) -> None:
     """A limit is a number of bytes or keys, or None."""
     with pytest.raises(ValueError, match=name):
         QuotaStore(MemoryStore(), **{name: value})
+
+
+@pytest.mark.parametrize("op", ["set", "set_values", "erase_prefix"])
+def test_ctrl_c_at_any_moment_leaves_a_quota_that_holds(op: str) -> None:
+    """Afterwards any thread writes, and no less is counted than what is stored."""
+    arguments: dict[str, Any] = {
+        "set": ("a", b"123"),
+        "set_values": ([("a", b""), ("b", b"12345")],),
+        "erase_prefix": ("c/",),
+    }
+    for moment in count():
+        inner = MemoryStore({"a": b"1", "c/d": b"1234"})
+        store: Any = QuotaStore(inner, max_bytes=20)
+        error = interrupted(partial(getattr(store, op), *arguments[op]), moment)
+        in_time(partial(store.set, "e", b"12"))
+        assert sum(len(inner.get(key)) for key in inner.list()) <= store.used_bytes <= 20
+        if error is None:
+            break
+    assert moment > 20
