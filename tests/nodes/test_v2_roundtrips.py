@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,10 @@ def test_text_and_bytes_by_numcodecs(
 def test_empty_scalar_and_nested(tmp_path: Path) -> None:
     """No dimensions, dimensions of length 0 with chunks of 0, and nested keys."""
     by_zarr(tmp_path / "s", 5, shape=(), dtype="<i4", chunks=())
-    by_zarr(tmp_path / "e", ..., shape=(0, 3), dtype="<i4", chunks=(0, 3))
+    by_zarr(tmp_path / "e", ..., shape=(0, 3), dtype="<i4", chunks=(1, 3))
+    document = json.loads((tmp_path / "e/.zarray").read_text())
+    # As zarr-python before 3.4 wrote it, too.
+    (tmp_path / "e/.zarray").write_text(json.dumps({**document, "chunks": [0, 3]}))
     data = sample("<i4", SHAPE)
     keys = {"name": "v2", "separator": "/"}
     by_zarr(tmp_path / "n", data, shape=SHAPE, dtype="<i4", chunks=CHUNKS, chunk_key_encoding=keys)

@@ -140,12 +140,17 @@ ANSWERS: dict[int, tuple[type[StoreError], bool]] = {
     502: (ServerError, True),
     503: (RateLimitedError, True),
 }
-ONCE = {"retry_config": {"max_retries": 0}, "client_options": {"timeout": "500ms"}}
+
+
+def once(timeout: str) -> dict[str, Any]:
+    """Settings of a store that tries once, and waits so long."""
+    return {"retry_config": {"max_retries": 0}, "client_options": {"timeout": timeout}}
 
 
 @contextmanager
 def answering(moto: Moto, answer: bytes | None) -> Iterator[Any]:
     """A store at a server that answers each request so and closes; with None it never answers."""
+    timeout = "60s" if answer is not None else "500ms"
     with socket.create_server(("127.0.0.1", 0)) as server:
         held = []
 
@@ -166,7 +171,7 @@ def answering(moto: Moto, answer: bytes | None) -> Iterator[Any]:
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.getsockname()[1]}"
-            yield ObjectStore("s3://bucket", **{**moto.obstore, **ONCE, "endpoint": url})
+            yield ObjectStore("s3://bucket", **{**moto.obstore, **once(timeout), "endpoint": url})
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -214,7 +219,7 @@ def test_nobody_there_is_a_lost_connection(moto: Moto) -> None:
     """An endpoint that nobody listens at is a lost connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    options = {**moto.obstore, **ONCE, "endpoint": f"http://127.0.0.1:{port}"}
+    options = {**moto.obstore, **once("60s"), "endpoint": f"http://127.0.0.1:{port}"}
     with pytest.raises(ConnectionLostError):
         ObjectStore("s3://bucket", **options).get("a")
 
