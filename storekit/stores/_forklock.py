@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["fork_lock"]
 
 _locks: WeakSet[RLock] = WeakSet()
-_held: list[RLock] = []
 # Reentrant, as all locks here: a signal handler that forks must not wait for what it interrupted.
 _guard = threading.RLock()
 
@@ -35,19 +34,31 @@ def fork_lock() -> RLock:
     return lock
 
 
+class _Forking(threading.local):
+    """What a thread that forks has taken; several may be about to."""
+
+    def __init__(self) -> None:
+        self.held: list[RLock] = []
+
+
+_forking = _Forking()
+
+
 def _before() -> None:
-    _held.append(_guard)
+    held = _forking.held
+    held.append(_guard)
     _guard.acquire()
-    _held.extend(_locks)
-    for lock in _held[1:]:
+    for lock in tuple(_locks):
+        held.append(lock)
         lock.acquire()
 
 
 def _after() -> None:
-    while _held:
+    held = _forking.held
+    while held:
         with suppress(RuntimeError):  # an interrupt came before it was taken, or once it was free
-            _held[-1].release()
-        _held.pop()
+            held[-1].release()
+        held.pop()
 
 
 if hasattr(os, "register_at_fork"):

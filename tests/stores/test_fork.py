@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -135,7 +136,7 @@ def test_locks_are_free_again_on_both_sides() -> None:
 
     assert in_child(check) == 0
     check()
-    assert _forklock._held == []
+    assert _forklock._forking.held == []
 
 
 def test_ctrl_c_during_a_fork_leaves_all_locks_free() -> None:
@@ -157,10 +158,36 @@ def test_ctrl_c_during_a_fork_leaves_all_locks_free() -> None:
             error = interrupted(fork[number], moment)
             for each in fork[number + 1 :]:
                 each()
-            assert _forklock._held == []
+            assert _forklock._forking.held == []
             in_time(take)
             if error is None:
                 break
+
+
+def test_threads_may_fork_at_the_same_time() -> None:
+    """Each gives back what it has taken, and nothing of what another one has."""
+    locks = [fork_lock() for _ in range(20)]
+
+    def take() -> None:
+        for lock in (_forklock._guard, *locks):
+            lock.acquire()
+            lock.release()
+
+    def fork() -> None:
+        for _ in range(200):
+            _forklock._before()
+            for _ in range(2):  # it is called twice on each side
+                _forklock._after()
+
+    threads = [threading.Thread(target=in_time, args=(fork,), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    in_time(take)
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: in_child(take), range(20))] == [0] * 20
 
 
 def test_a_lock_is_forgotten_with_its_owner() -> None:
