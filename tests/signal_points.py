@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -42,6 +43,8 @@ def interrupted(
                 raise KeyboardInterrupt
 
     before = sys.getprofile()
+    collects = gc.isenabled()
+    gc.disable()  # what others have called for each collection is no moment of the statement
     sys.setprofile(profile)
     try:
         statement()
@@ -49,6 +52,8 @@ def interrupted(
         return error
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     assert not place, f"Ctrl-C was ignored at {place}"
     return None
 
