@@ -92,11 +92,14 @@ class SparseChange(Change):
         return place
 
     def _write(self, offset: int, data: Value) -> None:
-        key = self._home._key(offset)
+        self._put(self._home._key(offset), data, None)
+
+    def _put(self, key: str, value: Value, version: str | None) -> None:
+        """Store a value in place of that of a version, if the store can tell."""
         if isinstance(self._store, ConditionalStore):
-            self._store.compare_and_set(key, data, None)
+            self._store.compare_and_set(key, value, version)
         else:
-            self._store.set(key, data)
+            self._store.set(key, value)
 
     def _read(self, offset: int, byte_range: ByteRange) -> Value:
         key = self._home._key(offset)
@@ -122,10 +125,7 @@ class SparseChange(Change):
         # come before it is heard.
         self._is_underway = True
         try:
-            if isinstance(self._store, ConditionalStore):
-                self._store.compare_and_set(key, index, self._version)
-            else:
-                self._store.set(key, index)
+            self._put(key, index, self._version)
         except ConflictError:
             if not self._is_in_place(key, index):
                 self._is_underway = False
